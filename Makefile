@@ -1,0 +1,42 @@
+# make demo   install into .venv and run the demonstration on the shipped genomes
+# make test   install with the development extra and run every check that CI runs
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test export readme notebooks hooks lint clean
+
+demo: .venv/.installed
+	$(BIN)/genomic-ulmfit demo --out demo-out
+
+test: .venv/.installed-dev
+	$(BIN)/python scripts/check.py
+
+.venv/.installed: settings.ini setup.py pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+.venv/.installed-dev: settings.ini setup.py pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch .venv/.installed $@
+
+export: .venv/.installed-dev  ## notebooks -> genomic_ulmfit/
+	$(BIN)/nbdev-export
+	$(BIN)/nbdev-clean
+
+readme: .venv/.installed-dev  ## nbs/index.ipynb -> README.md
+	$(BIN)/python scripts/make_readme.py
+
+notebooks: .venv/.installed-dev  ## run the library notebooks and keep their outputs
+	$(BIN)/nbdev-test --save --n-workers 2 --path nbs --skip-folder-re '^(tutorials|studies)'
+	$(BIN)/nbdev-clean
+
+hooks: .venv/.installed-dev  ## git hooks that keep notebooks clean and mergeable
+	$(BIN)/nbdev-install-hooks
+
+lint: .venv/.installed-dev
+	$(BIN)/ruff check .
+
+clean:
+	rm -rf .venv demo-out build dist *.egg-info
