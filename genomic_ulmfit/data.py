@@ -185,7 +185,7 @@ class LabelledReads:
         text = [(self.tokenizer.decode(r), [self.tokenizer.token(int(i)) for i in r[:8]]) for r in x[:max_n]]
         return pd.DataFrame({"bases": [t[:60] + "…" for t, _ in text], "k-mers": [" ".join(w) + " …" for _, w in text], "label": [self.classes[int(i)] for i in y[:max_n]]})
 
-# %% ../nbs/03_data.ipynb #21eff48d
+# %% ../nbs/03_data.ipynb #9bf8defe
 def read_lengths(length, size: int, rng: np.random.Generator) -> np.ndarray:
     "Draw read lengths: always `length`, between a pair of numbers, or from an array of observed lengths."
     if np.ndim(length) == 0: return np.full(size, int(length))
@@ -222,6 +222,14 @@ class CorpusReads(LabelledReads):
         self.since = np.concatenate([[0], self.upto[:-1]])
 
     def __len__(self): return -(-self.reads // self.bs)
+
+    @property
+    def steps(self) -> int:
+        "Batches in an epoch; setting it changes the number of reads."
+        return len(self)
+
+    @steps.setter
+    def steps(self, steps: int): self.reads = steps * self.bs
 
     def __getitem__(self, i: int):
         if not 0 <= i < len(self): raise IndexError(i)

@@ -181,7 +181,7 @@ class GradualUnfreezing(Callback):
 
     def after_fit(self): self.learn.unfreeze()
 
-# %% ../nbs/06_learner.ipynb #c7e3e26e
+# %% ../nbs/06_learner.ipynb #4bb31221
 class GenomeLearner(Learner):
     "A fastai `Learner` for genome language models and read classifiers."
 
@@ -201,6 +201,12 @@ class GenomeLearner(Learner):
         took = minutes if minutes is not None else steps * second / 60
         print(f"{steps:,} batches of {batch.numel():,} tokens at {batch.numel() / second:,.0f} tokens/s: about {took:.1f} min", flush=True)
         return steps
+
+    @property
+    def figures(self) -> dict[str, float]:
+        "Losses and metrics of the last validation by name."
+        names, values = self.recorder.metric_names[1:-1], self.recorder.values[-1]
+        return {n: float(v) for n, v in zip(names[::-1], values[::-1])}  # an epoch cut short has no training loss: align at the end
 
     def fit_budget(
         self,

@@ -154,20 +154,20 @@ def language_model(
     encoder = AWDLSTM(tokenizer, preset, drop_mult)
     return nn.Sequential(encoder, LMDecoder(encoder, preset.output_p * drop_mult))
 
-# %% ../nbs/04_models.ipynb #eeea6e9e
+# %% ../nbs/04_models.ipynb #a2d886df
 def pool(
     encoded: torch.Tensor,  # last layer, (batch, positions, emb)
     embedded: torch.Tensor,  # input, (batch, positions, emb)
     ids: torch.Tensor,  # token ids, (batch, positions); the first of a row is never padding
-) -> torch.Tensor:  # (batch, 4 * emb) float32
-    "Last, maximal and mean output and mean embedding of each row, without the padding."
+) -> tuple[torch.Tensor, torch.Tensor]:  # (batch, 3 * emb) and (batch, emb), float32
+    "Last, maximal and mean output, and mean embedding, of each row without the padding."
     encoded, embedded = encoded.float(), embedded.float()
     padding = (ids == PAD)[..., None]
     n = ids.shape[1] - padding.sum(1)
     last = encoded.gather(1, (n - 1)[..., None].expand(-1, 1, encoded.shape[2])).squeeze(1)
     largest = encoded.masked_fill(padding, -torch.inf).amax(1)
     means = [x.masked_fill(padding, 0).sum(1) / n for x in (encoded, embedded)]
-    return torch.cat([last, largest, *means], 1)
+    return torch.cat([last, largest, means[0]], 1), means[1]
 
 
 class ReadClassifier(nn.Module):
@@ -183,15 +183,16 @@ class ReadClassifier(nn.Module):
         super().__init__()
         self.encoder = encoder
         emb = encoder.encoder.embedding_dim
-        self.head = nn.Sequential(LinBnDrop(4 * emb, hidden, p=output_p, act=nn.ReLU(inplace=True)), LinBnDrop(hidden, n_classes, p=output_p / 2))
+        self.norm_outputs, self.norm_words = nn.BatchNorm1d(3 * emb, eps=1e-2), nn.BatchNorm1d(emb, eps=1e-8)
+        self.layers = nn.Sequential(LinBnDrop(4 * emb, hidden, bn=False, p=output_p, act=nn.ReLU(inplace=True)), LinBnDrop(hidden, n_classes, p=output_p / 2))
 
     def forward(
         self,
         ids: torch.Tensor,  # token ids, (batch, positions)
     ) -> torch.Tensor:  # logits, (batch, classes) float32
         ids = ids.as_subclass(torch.Tensor)
-        pooled = pool(*self.encoder(ids), ids)
-        with torch.autocast(pooled.device.type, enabled=False): return self.head(pooled)
+        outputs, words = pool(*self.encoder(ids), ids)
+        with torch.autocast(ids.device.type, enabled=False): return self.layers(torch.cat([self.norm_outputs(outputs), self.norm_words(words)], 1))
 
 
 def classifier(
@@ -203,7 +204,7 @@ def classifier(
     "A read classifier on an untrained encoder."
     return ReadClassifier(AWDLSTM(tokenizer, get_preset(preset), drop_mult), n_classes)
 
-# %% ../nbs/04_models.ipynb #5670f0d7
+# %% ../nbs/04_models.ipynb #8c5840b1
 def lm_groups(model: nn.Sequential) -> list[list[nn.Parameter]]:
     "Parameter groups of a language model: each LSTM layer, then embedding and decoder (tied)."
     encoder, decoder = model
@@ -212,8 +213,8 @@ def lm_groups(model: nn.Sequential) -> list[list[nn.Parameter]]:
 
 def classifier_groups(model: ReadClassifier) -> list[list[nn.Parameter]]:
     "Parameter groups of a classifier: embedding, each LSTM layer, head."
-    encoder = model.encoder
-    return [list(m.parameters()) for m in (encoder.encoder, *encoder.rnns, model.head)]
+    encoder, head = model.encoder, nn.ModuleList([model.norm_outputs, model.norm_words, model.layers])
+    return [list(m.parameters()) for m in (encoder.encoder, *encoder.rnns, head)]
 
 # %% ../nbs/04_models.ipynb #277aefe3
 def has_bf16(device) -> bool:

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""Every check of `make test`, in order, stopping at the first that fails.
+
+The tools are those beside the Python that runs this script, so it needs no
+activated environment. `--only STEP` runs one step.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+
+# Folders that nbdev-test leaves out: hidden ones, and the studies, which need data that isn't in the repository.
+SKIP_FOLDERS = r"^([_.]|studies$)"
+
+ENV = {
+    "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}",  # for notebook cells that call the command line
+    "MPLBACKEND": "Agg",
+    "OMP_NUM_THREADS": "1",  # two notebooks run at once
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+def run(*command):
+    """Run a command in the repository's root; stop with its exit status where it fails."""
+    done = subprocess.run([str(part) for part in command], cwd=ROOT, env=os.environ | ENV, stdin=subprocess.DEVNULL)
+    if done.returncode: sys.exit(done.returncode if done.returncode > 0 else 1)
+
+
+def python(*arguments):
+    run(sys.executable, *arguments)
+
+
+# ---------------------------------------------------------------- notebooks and library agree
+
+def generated_files():
+    """The files that nbdev-export and nbdev-clean write."""
+    yield from (p for p in ROOT.glob("nbs/**/*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+    yield from (p for p in ROOT.glob("genomic_ulmfit/**/*.py") if "__pycache__" not in p.parts)
+
+
+def snapshot():
+    return {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in generated_files()}
+
+
+def changed(before, after):
+    """The files that are new, gone or different."""
+    return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+
+
+def check_export():
+    before = snapshot()
+    run(BIN / "nbdev-export")
+    run(BIN / "nbdev-clean")
+    files = changed(before, snapshot())
+    if files:
+        sys.exit("These files are not what nbdev-export and nbdev-clean make of the notebooks:\n  "
+                 + "\n  ".join(files) + "\nRun `make export` and commit.")
+
+
+# ---------------------------------------------------------------- the other steps
+
+def check_readme():
+    python("scripts/make_readme.py", "--check")
+
+
+def check_lint():
+    python("-m", "ruff", "check", ".")
+
+
+def check_notebooks():
+    run(BIN / "nbdev-test", "--n-workers", 2, "--timing", "--skip-folder-re", SKIP_FOLDERS)
+
+
+def check_tests():
+    python("-m", "pytest", "-q", "tests")
+
+
+# Pytest comes last: its summary is to be the last line of the output.
+STEPS = {
+    "export": ("The library is what the notebooks export, the notebooks are clean", check_export),
+    "readme": ("README.md is what nbs/index.ipynb makes", check_readme),
+    "lint": ("ruff", check_lint),
+    "notebooks": ("Library notebooks and tutorials", check_notebooks),
+    "tests": ("pytest", check_tests),
+}
+
+
+def step(name):
+    """Run one step between its title and its time; pytest prints its own time."""
+    title, check = STEPS[name]
+    print(f"== {name}: {title}", flush=True)
+    start = time.perf_counter()
+    check()
+    if name != "tests": print(f"== {name}: ok, {time.perf_counter() - start:.1f} s\n", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Run every check of `make test`.")
+    parser.add_argument("--only", choices=STEPS, metavar="STEP", help=f"run one step: {', '.join(STEPS)}")
+    only = parser.parse_args().only
+    for name in [only] if only else STEPS: step(name)
+
+
+if __name__ == "__main__":
+    main()
