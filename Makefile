@@ -29,7 +29,7 @@ readme: .venv/.installed-dev  ## nbs/index.ipynb -> README.md
 	$(BIN)/python scripts/make_readme.py
 
 notebooks: .venv/.installed-dev  ## run the library notebooks and keep their outputs
-	$(BIN)/nbdev-test --save --n-workers 2 --skip-folder-re '^(tutorials|studies)' nbs
+	$(BIN)/nbdev-test --save --n-workers 2 --skip-folder-re '^([_.]|tutorials$$|studies$$)'
 	$(BIN)/nbdev-clean
 
 hooks: .venv/.installed-dev  ## git hooks that keep notebooks clean and mergeable

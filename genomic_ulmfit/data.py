@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Spans', 'gather', 'LMWindows', 'LabelledReads', 'read_lengths', 'CorpusReads', 'substitute', 'label_numbers',
-           'BatchLoader', 'GenomeLMDataLoaders', 'ReadDataLoaders', 'labelled_table', 'warn_of_leakage', 'TensorBases',
-           'TensorKmers', 'ToBases', 'Kmerize', 'pad_bases', 'SequenceBlock']
+           'BatchLoader', 'GenomeLMDataLoaders', 'table_codes', 'ReadDataLoaders', 'labelled_table', 'warn_of_leakage',
+           'TensorBases', 'TensorKmers', 'ToBases', 'Kmerize', 'pad_bases', 'SequenceBlock']
 
 # %% ../nbs/03_data.ipynb #9c690e1d
 import warnings
@@ -295,7 +295,7 @@ class BatchLoader(DataLoader):
 
         display(self.dataset.preview(self.one_batch() if b is None else b, max_n))
 
-# %% ../nbs/03_data.ipynb #6cc69906
+# %% ../nbs/03_data.ipynb #c5280c12
 class GenomeLMDataLoaders(DataLoaders):
     "Language-model loaders over genomes or other sequences."
 
@@ -339,9 +339,9 @@ class GenomeLMDataLoaders(DataLoaders):
     ):
         "From a table of sequences: the text of stage 2. Only rows of `train` are learned and rows of `valid` watched."
         table = _sequence_table(df, sequence, split)
-        return cls.from_spans(*(Spans.from_sequences(_codes(table[table[split] == s], sequence)) for s in ("train", "valid")), **kwargs)
+        return cls.from_spans(*(Spans.from_sequences(table_codes(table[table[split] == s], sequence)) for s in ("train", "valid")), **kwargs)
 
-# %% ../nbs/03_data.ipynb #e0e5be47
+# %% ../nbs/03_data.ipynb #4a808aa0
 def _sequence_table(source, sequence: str, split: str, *more: str) -> pd.DataFrame:
     "A checked table of sequences; raises `InputError` where a column, the training rows or the validation rows are missing."
     where = "the table" if isinstance(source, pd.DataFrame) else source
@@ -352,15 +352,15 @@ def _sequence_table(source, sequence: str, split: str, *more: str) -> pd.DataFra
     return table
 
 
-def _codes(table: pd.DataFrame, sequence: str) -> list[np.ndarray]:
-    "Base codes of a column of letters; an error names the row."
+def table_codes(table: pd.DataFrame, sequence: str = "sequence", where="the table") -> list[np.ndarray]:
+    "Base codes of a column of letters; an error names the table and the row."
     out = []
     for row, letters in table[sequence].items():
         try: out.append(encode_bases(letters))
-        except (ValueError, TypeError) as e: raise InputError("the table", f"column {sequence!r}: {e}", "Give DNA or RNA", record=str(row)) from e
+        except (ValueError, TypeError) as e: raise InputError(where, f"column {sequence!r}: {e}", "Give DNA or RNA", record=str(row)) from e
     return out
 
-# %% ../nbs/03_data.ipynb #3ffe4ac7
+# %% ../nbs/03_data.ipynb #2f2d67b9
 class ReadDataLoaders(DataLoaders):
     "Classifier loaders over labelled sequences or reads drawn from genomes."
 
@@ -395,13 +395,13 @@ class ReadDataLoaders(DataLoaders):
         device=None,  # fastai's default device unless given
     ):
         "From a table of labelled sequences."
-        table = _sequence_table(df, sequence, split, label)
+        table, where = _sequence_table(df, sequence, split, label), "the table" if isinstance(df, pd.DataFrame) else df
         rows = {s: table[table[split] == s] for s in ("train", "valid")}
-        classes, codes = sorted(rows["train"][label].unique()), {s: _codes(r, sequence) for s, r in rows.items()}
-        label_numbers(table[label].to_numpy(), classes, "the table" if isinstance(df, pd.DataFrame) else df)
+        classes, codes = sorted(rows["train"][label].unique()), {s: table_codes(r, sequence, where) for s, r in rows.items()}
+        label_numbers(table[label].to_numpy(), classes, where)
         warn_of_leakage(codes["train"], codes["valid"])
         train, valid = (
-            LabelledReads(Spans.from_sequences(codes[s]), label_numbers(rows[s][label].to_numpy(), classes, "the table"), classes,
+            LabelledReads(Spans.from_sequences(codes[s]), label_numbers(rows[s][label].to_numpy(), classes, where), classes,
                           tokenizer or KmerTokenizer(), bs, s == "train", seed)
             for s in ("train", "valid")
         )

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['MODEL_FORMAT', 'DevicePrecision', 'seconds_per_step', 'TimeLimit', 'Checkpoint', 'last_checkpoint',
-           'GradualUnfreezing', 'GenomeLearner', 'genome_lm_learner', 'genome_classifier_learner', 'GenomeModel',
-           'model_card', 'load_model']
+           'GradualUnfreezing', 'tokenizer_of', 'GenomeLearner', 'genome_lm_learner', 'genome_classifier_learner',
+           'GenomeModel', 'model_card', 'load_model']
 
-# %% ../nbs/06_learner.ipynb #fcb81223
+# %% ../nbs/06_learner.ipynb #8161e507
 import json
 import shutil
 import time
@@ -31,7 +31,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, load_model as load_weights, save_file, save_model as save_weights
 
 from .corpus import sha256
-from .data import LMWindows, Spans, gather
+from .data import Kmerize, LMWindows, Spans, gather
 from .kmers import NO_LOSS, VOCAB_SCHEME, KmerTokenizer
 from .metrics import BitsPerBase
 from .models import Preset, classifier, classifier_groups, get_preset, language_model, lm_groups, precision
@@ -181,14 +181,34 @@ class GradualUnfreezing(Callback):
 
     def after_fit(self): self.learn.unfreeze()
 
-# %% ../nbs/06_learner.ipynb #4bb31221
+# %% ../nbs/06_learner.ipynb #07547b17
+def tokenizer_of(dls) -> KmerTokenizer:
+    "The tokenizer of the library's loaders, or of a `DataBlock` with a `SequenceBlock`."
+    found = getattr(dls.train.dataset, "tokenizer", None) or next((t.tokenizer for t in getattr(dls.train.after_batch, "fs", ()) if isinstance(t, Kmerize)), None)
+    if found is None: raise ValueError("these DataLoaders cut no k-mers: make them with GenomeLMDataLoaders, ReadDataLoaders, or a DataBlock with a SequenceBlock")
+    return found
+
+
 class GenomeLearner(Learner):
     "A fastai `Learner` for genome language models and read classifiers."
 
     @property
     def tokenizer(self) -> KmerTokenizer:
         "The tokenizer of the loaders."
-        return self.dls.train.dataset.tokenizer
+        return tokenizer_of(self.dls)
+
+    def show_results(
+        self,
+        max_n: int = 6,  # reads to show
+        **kwargs,  # for fastai's callers; not used
+    ):
+        "Show validation reads with their label, the predicted one and its confidence."
+        from IPython.display import display
+
+        b, classes = self.dls.valid.one_batch(), self.dls.classes
+        probs = self.to_model().predict_proba([self.tokenizer.decode(r) for r in b[0][:max_n]])
+        table = self.dls.valid.dataset.preview(b, max_n)
+        display(table.assign(predicted=[classes[i] for i in probs.argmax(1)], confidence=probs.max(1).round(3)))
 
     def _steps(self, tokens, minutes, epochs) -> int:
         "Batches that a budget pays for; prints the estimate."
@@ -255,19 +275,19 @@ class GenomeLearner(Learner):
             raise
         if state: self.recorder.values = [*state["values"], *self.recorder.values]
 
-# %% ../nbs/06_learner.ipynb #1598b66c
+# %% ../nbs/06_learner.ipynb #5a56427a
 def genome_lm_learner(
     dls,  # `GenomeLMDataLoaders`
     preset="small",  # a name in `PRESETS`, or a `Preset`; with `pretrained` its own is used
     pretrained=None,  # a language model to go on from: folder, or a loaded `GenomeModel`
-    drop_mult: float = 0.1,  # scales the preset's dropouts; little is needed while most bases are seen once
+    drop_mult: float = 0.05,  # scales the preset's dropouts; little is needed while most bases are seen once
     alpha: float = 0.0,  # activation regularisation (Merity et al. 2017: 2)
     beta: float = 0.0,  # temporal activation regularisation (Merity et al. 2017: 1)
     clip: float = 0.5,  # gradient norm
     **kwargs,  # fastai's `Learner` arguments
 ) -> GenomeLearner:
     "A learner for a genome language model. Raises `InputError` where the pretrained model's k-mers are others."
-    tokenizer = dls.train.dataset.tokenizer
+    tokenizer = tokenizer_of(dls)
     source = _pretrained(pretrained, tokenizer, "language-model")
     model = language_model(tokenizer, source.preset if source else preset, drop_mult)
     model.preset = source.preset if source else get_preset(preset)
@@ -281,12 +301,12 @@ def genome_classifier_learner(
     dls,  # `ReadDataLoaders`
     pretrained=None,  # language model whose encoder to use: folder, or a loaded `GenomeModel`; None trains from scratch
     preset="small",  # sizes where there is no pretrained model
-    drop_mult: float = 0.1,  # scales the preset's dropouts
+    drop_mult: float = 0.05,  # scales the preset's dropouts
     clip: float = 0.5,  # gradient norm
     **kwargs,  # fastai's `Learner` arguments
 ) -> GenomeLearner:
     "A learner for a read classifier. Raises `InputError` where the pretrained model's k-mers are others."
-    tokenizer = dls.train.dataset.tokenizer
+    tokenizer = tokenizer_of(dls)
     source = _pretrained(pretrained, tokenizer, "language-model")
     model = classifier(tokenizer, source.preset if source else preset, dls.c, drop_mult)
     model.preset = source.preset if source else get_preset(preset)
@@ -401,11 +421,12 @@ def _pretrained(source, tokenizer: KmerTokenizer, kind: str) -> GenomeModel | No
     if model.tokenizer != tokenizer: raise InputError(name, f"was trained with {model.tokenizer!r}, the loaders cut {tokenizer!r}", "Make the loaders with the model's tokenizer")
     return model
 
-# %% ../nbs/06_learner.ipynb #966d0926
+# %% ../nbs/06_learner.ipynb #9581291d
 @patch
 def to_model(self: GenomeLearner, **about) -> GenomeModel:
     "What has been trained, detached from the loaders."
-    return GenomeModel(self.model, self.tokenizer, self.model.preset, getattr(self.dls, "classes", None), about)
+    classes = list(self.dls.vocab) if hasattr(self.dls, "vocab") else None
+    return GenomeModel(self.model, self.tokenizer, self.model.preset, classes, about)
 
 # %% ../nbs/06_learner.ipynb #72b8f76b
 def _batches(length: np.ndarray, bases: int) -> list[np.ndarray]:

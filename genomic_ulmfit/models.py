@@ -154,7 +154,7 @@ def language_model(
     encoder = AWDLSTM(tokenizer, preset, drop_mult)
     return nn.Sequential(encoder, LMDecoder(encoder, preset.output_p * drop_mult))
 
-# %% ../nbs/04_models.ipynb #a2d886df
+# %% ../nbs/04_models.ipynb #1820b202
 def pool(
     encoded: torch.Tensor,  # last layer, (batch, positions, emb)
     embedded: torch.Tensor,  # input, (batch, positions, emb)
@@ -183,7 +183,7 @@ class ReadClassifier(nn.Module):
         super().__init__()
         self.encoder = encoder
         emb = encoder.encoder.embedding_dim
-        self.norm_outputs, self.norm_words = nn.BatchNorm1d(3 * emb, eps=1e-2), nn.BatchNorm1d(emb, eps=1e-8)
+        self.norm_outputs, self.norm_words = nn.BatchNorm1d(3 * emb, eps=1e-3), nn.BatchNorm1d(emb, eps=1e-8)
         self.layers = nn.Sequential(LinBnDrop(4 * emb, hidden, bn=False, p=output_p, act=nn.ReLU(inplace=True)), LinBnDrop(hidden, n_classes, p=output_p / 2))
 
     def forward(

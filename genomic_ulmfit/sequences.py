@@ -20,7 +20,7 @@ import numpy as np
 from Bio import SeqIO
 from xopen import xopen
 
-# %% ../nbs/00_sequences.ipynb #ef2d74c8
+# %% ../nbs/00_sequences.ipynb #6ce19ea0
 class InputError(ValueError):
     "Something is wrong with the input: names the file, the record where there is one, and the remedy."
 
@@ -32,14 +32,15 @@ class InputError(ValueError):
         record: str | None = None,  # record id, row or column
     ):
         self.where, self.problem, self.remedy, self.record = str(where), problem, remedy, record
-        place = f"{where}, record {record!r}" if record is not None else str(where)
-        super().__init__(f"{place}: {problem}. {remedy}.")
+        super().__init__(str(self))
+
+    def __str__(self):  # not from `args`: fastai rewrites those of errors that pass through a callback
+        place = f"{self.where}, record {self.record!r}" if self.record is not None else self.where
+        return f"{place}: {self.problem}. {self.remedy}."
 
 
 class InputNotFoundError(InputError, FileNotFoundError):
     "The file or folder isn't there."
-
-    __str__ = ValueError.__str__
 
 # %% ../nbs/00_sequences.ipynb #d6cf305c
 BASES = "ACGTN"  # code -> letter
