@@ -40,3 +40,7 @@ lint: .venv/.installed-dev
 
 clean:
 	rm -rf .venv demo-out build dist *.egg-info
+
+study-%: .venv/.installed-dev  ## run one study and keep its outputs, e.g. make study-demo_recipe
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace nbs/studies/*_$*.ipynb
+	$(BIN)/nbdev-clean

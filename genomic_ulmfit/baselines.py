@@ -92,7 +92,7 @@ def fit_kmer_logreg(
             tried[k, C] = (p.argmax(1) == valid[1]).mean()
     return KmerLogisticRegression(*max(tried, key=tried.get)).fit(reads, y)
 
-# %% ../nbs/07_baselines.ipynb #c3b1c376
+# %% ../nbs/07_baselines.ipynb #4d504844
 @dataclass
 class KmerNaiveBayes:
     "Multinomial naive Bayes over the k-mers of whole genomes, all classes equally likely beforehand."
@@ -102,27 +102,23 @@ class KmerNaiveBayes:
 
     def fit(self, genomes, y):
         "Fit to genomes (a list of base codes) and class numbers."
-        self.model = MultinomialNB(alpha=self.alpha, fit_prior=False)
-        for c in np.unique(y):
-            total = np.zeros(4**self.k)
-            for genome, label in zip(genomes, y):
-                if label != c: continue
-                valid = kmer_numbers(np.asarray(genome), self.k)
-                valid = valid[valid >= 0]
-                total += np.bincount(np.minimum(valid, reverse_numbers(valid, self.k)), minlength=4**self.k)
-            self.model.partial_fit(sparse.csr_matrix(total), [c], classes=np.unique(y))
-        self.model = _lean(self.model)
+        rows = sparse.vstack([self._count(g for g, label in zip(genomes, y) if label == c) for c in np.unique(y)])
+        self.model = MultinomialNB(alpha=self.alpha, fit_prior=False).fit(rows, np.unique(y))
+        del self.model.feature_count_  # only fitting needs it, and at k = 11 it is half of the memory
         return self
+
+    def _count(self, genomes) -> sparse.csr_matrix:
+        "k-mer counts of some genomes together, (1, 4**k)."
+        total = np.zeros(4**self.k, np.int64)
+        for genome in genomes:
+            numbers = kmer_numbers(np.asarray(genome), self.k)
+            numbers = numbers[numbers >= 0]
+            total += np.bincount(np.minimum(numbers, reverse_numbers(numbers, self.k)), minlength=4**self.k)
+        return sparse.csr_matrix(total)
 
     def predict_proba(self, reads) -> np.ndarray:
         "Class probabilities, (n, classes)."
         return self.model.predict_proba(kmer_counts(reads, self.k))
-
-
-def _lean(model: MultinomialNB) -> MultinomialNB:
-    "Drop the counts that only fitting needs: at k = 11 half of the memory."
-    del model.feature_count_
-    return model
 
 
 def fit_kmer_nb(

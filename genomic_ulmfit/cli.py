@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['count', 'lengths', 'corpus_build', 'pretrain', 'finetune', 'train', 'evaluate', 'predict', 'demo', 'parser', 'main']
 
-# %% ../nbs/20_cli.ipynb #018d3b0a
+# %% ../nbs/20_cli.ipynb #11c86fb3
 import argparse
 import json
 import shutil
@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from fastai.torch_core import set_seed
 from fastprogress.fastprogress import progress_bar
 
@@ -24,7 +23,7 @@ from .kmers import KmerTokenizer
 from .learner import GenomeModel, genome_classifier_learner, genome_lm_learner, load_model
 from .metrics import classification_metrics
 from .models import PRESETS
-from .sequences import InputError, ReadSummary, decode_bases, read_sequences
+from .sequences import InputError, ReadSummary, read_sequences
 
 # %% ../nbs/20_cli.ipynb #6ead21f5
 def count(text: str) -> int:
@@ -114,7 +113,7 @@ def train(args):
     else: dls = ReadDataLoaders.from_df(_table_file(args.data), tokenizer, label=args.label, bs=args.bs, seed=args.seed)
     _fit(genome_classifier_learner(dls, pretrained=model, preset=args.preset), args, about, gradual=bool(model))
 
-# %% ../nbs/20_cli.ipynb #627a03da
+# %% ../nbs/20_cli.ipynb #fb03f870
 def _is_corpus(path) -> bool: return Path(path).is_dir()
 
 
@@ -133,17 +132,30 @@ def _test_reads(args, model: GenomeModel) -> tuple[list, np.ndarray]:
         codes, y = drawn[0]
         return list(codes.numpy()), y.numpy()
     table = labelled_table(args.data, args.labels) if args.labels else read_table(_table_file(args.data), ["sequence", args.label, "split"])
-    table = table[table["split"] == args.split]
-    if not len(table): raise InputError(args.data, f"has no rows of the split {args.split!r}", "Choose another with --split")
+    table = _rows(table, args)
     return table_codes(table, where=args.data), label_numbers(table[args.label].to_numpy(), model.classes, args.data)
+
+
+def _text(args) -> Spans:
+    "The text to judge a language model on: a corpus split, the rows of a split of a table, or a sequence file."
+    if _is_corpus(args.data): return Spans.from_corpus(GenomeCorpus(args.data), args.split)
+    if Path(args.data).suffix not in (".tsv", ".csv"): return Spans.from_sequences([r.codes for r in read_sequences(args.data)])
+    table = read_table(args.data, ["sequence", "split"])
+    return Spans.from_sequences(table_codes(_rows(table, args), where=args.data))
+
+
+def _rows(table, args):
+    "The rows of the split asked for."
+    rows = table[table["split"] == args.split]
+    if not len(rows): raise InputError(args.data, f"has no rows of the split {args.split!r}", "Choose another with --split")
+    return rows
 
 
 def evaluate(args):
     "Bits per base of a language model, or the metrics of a classifier, on a held-out split."
     model = load_model(args.model)
     if model.kind == "language-model":
-        spans = Spans.from_corpus(GenomeCorpus(args.data), args.split) if _is_corpus(args.data) else Spans.from_sequences([r.codes for r in read_sequences(args.data)])
-        figures = {"bits_per_base": model.bits_per_base(spans)}
+        figures = {"bits_per_base": model.bits_per_base(_text(args))}
     else:
         sequences, y = _test_reads(args, model)
         figures = classification_metrics(y, model.predict_proba(sequences, both_strands=not args.one_strand), model.classes)
@@ -161,6 +173,7 @@ def predict(args):
     short = 0
     for record, p in model.predict_stream(read_sequences(args.reads, summary), both_strands=not args.one_strand):
         short += len(record.codes) < model.tokenizer.k
+        if sys.stderr.isatty() and summary.records % 1000 == 0: print(f"\r{summary.records:,} reads", end="", file=sys.stderr)
         more = (f"{x:.4f}" for x in p) if args.probabilities else ()
         print(record.id, model.classes[int(p.argmax())], f"{p.max():.4f}", *more, sep="\t", file=out)
     print(summary, file=sys.stderr)
@@ -172,7 +185,7 @@ def demo(args):
     "Everything, from genomes to a tested classifier and a report."
     run_demo(args.out, table=args.genomes, label=args.label, minutes=args.minutes, preset=args.preset, test_reads=args.reads, seed=args.seed)
 
-# %% ../nbs/20_cli.ipynb #af52b672
+# %% ../nbs/20_cli.ipynb #0341ba3d
 def _common(p, *, seed=True, json=True):
     if seed: p.add_argument("--seed", type=int, default=0, help="random seed (default 0)")
     if json: p.add_argument("--json", metavar="FILE", help="write the figures as JSON; - for standard output")
@@ -273,9 +286,9 @@ def main(argv=None) -> int:
     "Run a command; returns the exit code."
     args = parser().parse_args(argv)
     try: args.function(args)
-    except (InputError, ValueError) as e:
+    except BrokenPipeError: return 0
+    except KeyboardInterrupt: return 130
+    except (ValueError, OSError) as e:  # `InputError` is a ValueError; an OSError is a disk that is full, say
         print(f"genomic-ulmfit: {e}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt: return 130
-    except BrokenPipeError: return 0
     return 0

@@ -7,7 +7,7 @@ __all__ = ['MODEL_FORMAT', 'DevicePrecision', 'seconds_per_step', 'TimeLimit', '
            'GradualUnfreezing', 'tokenizer_of', 'GenomeLearner', 'genome_lm_learner', 'genome_classifier_learner',
            'GenomeModel', 'model_card', 'load_model']
 
-# %% ../nbs/06_learner.ipynb #8161e507
+# %% ../nbs/06_learner.ipynb #94097ec7
 import json
 import shutil
 import time
@@ -35,7 +35,7 @@ from .data import Kmerize, LMWindows, Spans, gather
 from .kmers import NO_LOSS, VOCAB_SCHEME, KmerTokenizer
 from .metrics import BitsPerBase
 from .models import Preset, classifier, classifier_groups, get_preset, language_model, lm_groups, precision
-from .sequences import InputError, InputNotFoundError, reverse_complement
+from .sequences import InputError, InputNotFoundError
 
 # %% ../nbs/06_learner.ipynb #4865a29c
 class DevicePrecision(Callback):
@@ -314,7 +314,7 @@ def genome_classifier_learner(
     kwargs = {"metrics": [accuracy], "loss_func": CrossEntropyLossFlat(), "splitter": classifier_groups, **kwargs}
     return GenomeLearner(dls, model, cbs=[DevicePrecision(), GradientClip(clip), *kwargs.pop("cbs", [])], **kwargs)
 
-# %% ../nbs/06_learner.ipynb #0db3a42d
+# %% ../nbs/06_learner.ipynb #54a73ca5
 MODEL_FORMAT = "genomic_ulmfit-model/1"
 _PICKLES = {".pkl", ".pickle", ".pth", ".pt", ".bin", ".ckpt"}
 
@@ -351,19 +351,23 @@ class GenomeModel:
     ) -> Path:
         "Write the model folder."
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        weights = folder / "model.safetensors"
-        try: save_weights(self.model, str(weights))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            save_weights(self.model, str(folder / "model.safetensors"))
+            config = self._config(folder / "model.safetensors")
+            (folder / "config.json").write_text(json.dumps(config, indent=1))
+            (folder / "README.md").write_text(model_card(config))
         except (OSError, SafetensorError) as e: raise InputError(folder, f"cannot be written ({e})", "Free some space or choose another place") from e
-        config = {
+        return folder
+
+    def _config(self, weights: Path) -> dict:
+        "Everything about the model but its weights."
+        return {
             "format": MODEL_FORMAT, "kind": self.kind, "preset": asdict(self.preset), "k": self.tokenizer.k, "stride": self.tokenizer.stride,
             "vocabulary": VOCAB_SCHEME, "vocabulary_size": self.tokenizer.vocab_size, "classes": self.classes, "about": self.about,
             "files": {weights.name: {"bytes": weights.stat().st_size, "sha256": sha256(weights)}},
             "versions": {p: version(p) for p in ("genomic_ulmfit", "torch", "fastai")},
         }
-        (folder / "config.json").write_text(json.dumps(config, indent=1))
-        (folder / "README.md").write_text(model_card(config))
-        return folder
 
 
 def model_card(config: dict) -> str:

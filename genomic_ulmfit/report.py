@@ -109,15 +109,15 @@ def plot_reliability(
     ax.legend(frameon=False, fontsize=8)
     return fig
 
-# %% ../nbs/08_report.ipynb #8902bb14
+# %% ../nbs/08_report.ipynb #8e4d6465
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{ title }}</title>
 <style>
  body { font: 16px/1.55 system-ui, sans-serif; color: #1f2937; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
  h1 { line-height: 1.2; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #e5e7eb; padding-bottom: .3rem; }
- table { border-collapse: collapse; margin: 1rem 0; } td, th { padding: .3rem .8rem; text-align: right; border-bottom: 1px solid #e5e7eb; }
- td:first-child, th:first-child { text-align: left; } tr.own { background: #eff6ff; font-weight: 600; }
+ table { border-collapse: collapse; margin: 1rem 0; } td, th { padding: .3rem .8rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #e5e7eb; }
+ td:first-child, th:first-child { text-align: left; white-space: normal; } tr.own { background: #eff6ff; font-weight: 600; }
  .lead { font-size: 1.15rem; } .note { background: #fffbeb; border-left: 4px solid #f59e0b; padding: .6rem 1rem; }
  figure { margin: 1.5rem 0; } figcaption { color: #4b5563; font-size: .9rem; } svg { max-width: 100%; height: auto; }
  .scroll { overflow-x: auto; } code { background: #f3f4f6; padding: .1rem .3rem; } .small { color: #4b5563; font-size: .9rem; }

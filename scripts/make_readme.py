@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Make README.md from nbs/index.ipynb; `--check` only says whether it is up to date.
 
-What is left out: raw cells, cells that start with `#| hide`, other directive
-lines, and output that isn't text. Outputs are those stored in the notebook.
+What is left out: raw cells, cells that start with `#| hide`, the code of cells
+with `#| echo: false`, other directive lines, and output that isn't text. Outputs are those stored in the notebook.
 Relative links of the notebook are turned into links from the repository's root.
 """
 
@@ -22,6 +22,7 @@ README = ROOT / "README.md"
 NOTE = "<!-- Made from nbs/index.ipynb by scripts/make_readme.py: edit the notebook, then run `make readme`. -->"
 
 HIDE = re.compile(r"\s*#\|\s*hide\s*(\n|$)")
+NO_ECHO = re.compile(r"^\s*#\|\s*echo:\s*false\s*$", re.MULTILINE)
 DIRECTIVE = re.compile(r"^\s*#\|.*\n?", re.MULTILINE)
 CODE = re.compile(r"(```.*?```|`[^`\n]+`)", re.DOTALL)
 LINKS = [
@@ -34,10 +35,12 @@ NOT_RELATIVE = re.compile(r"#|/|[a-zA-Z][a-zA-Z0-9+.-]*:")
 TEMPLATE = """
 {%- extends 'markdown/index.md.j2' -%}
 {%- block input %}
+{%- if cell.source %}
 ```{{ cell.metadata.readme_language }}
 {{ cell.source }}
 ```
-{% endblock input -%}
+{% endif %}
+{%- endblock input -%}
 {%- block stream %}
 ```text
 {{ output.text }}
@@ -87,6 +90,10 @@ def text_outputs(outputs):
         elif output.output_type in ("execute_result", "display_data"):
             if any(kind.startswith("image/") for kind in output.data):
                 sys.exit("nbs/index.ipynb holds a picture as output. Save it under docs/ and refer to the file.")
+            if "text/markdown" in output.data:
+                output.data = {"text/markdown": relink(output.data["text/markdown"])}
+                kept.append(output)
+                continue
             text = strip_ansi(output.data.get("text/plain", "")).strip("\n")
             if text and not text.startswith("<IPython.core.display."):
                 output.data = {"text/plain": text}
@@ -100,12 +107,12 @@ def prepare(cell):
     if cell.cell_type == "markdown":
         cell.source = relink(cell.source)
         return cell
-    source = DIRECTIVE.sub("", cell.source).strip("\n")
+    source = "" if NO_ECHO.search(cell.source) else DIRECTIVE.sub("", cell.source).strip("\n")
     commands = shell_cell(source)
     cell.source = source if commands is None else commands
     cell.metadata.readme_language = "python" if commands is None else "bash"
     cell.outputs = text_outputs(cell.outputs)
-    return cell if cell.source.strip() else None
+    return cell if cell.source.strip() or cell.outputs else None
 
 
 def markdown(path):
