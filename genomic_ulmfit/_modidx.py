@@ -277,6 +277,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                               'genomic_ulmfit/learner.py'),
                                         'genomic_ulmfit.learner.GenomeModel.predict_stream': ( 'learner.html#genomemodel.predict_stream',
                                                                                                'genomic_ulmfit/learner.py'),
+                                        'genomic_ulmfit.learner.GenomeModel.read_length': ( 'learner.html#genomemodel.read_length',
+                                                                                            'genomic_ulmfit/learner.py'),
                                         'genomic_ulmfit.learner.GenomeModel.save': ( 'learner.html#genomemodel.save',
                                                                                      'genomic_ulmfit/learner.py'),
                                         'genomic_ulmfit.learner.GradualUnfreezing': ( 'learner.html#gradualunfreezing',

@@ -39,7 +39,7 @@ def lengths(text: str):
     try: low, _, high = text.partition("-"); return (int(low), int(high)) if high else int(low)
     except ValueError: raise argparse.ArgumentTypeError(f"{text!r} is neither a length such as 150 nor a range such as 100-300") from None
 
-# %% ../nbs/20_cli.ipynb #4467e5c0
+# %% ../nbs/20_cli.ipynb #c318ceb7
 def _write_json(where, figures: dict):
     "Figures as JSON to a file, or `-` for standard output."
     text = json.dumps(figures, indent=1)
@@ -108,7 +108,7 @@ def train(args):
     if _is_corpus(args.data):
         corpus = GenomeCorpus(args.data)
         dls = ReadDataLoaders.from_corpus(corpus, args.label, tokenizer, length=args.length, error_rate=args.errors, bs=args.bs, seed=args.seed)
-        about |= {**_sources(corpus), "read_length": args.length, "error_rate": args.errors}
+        about |= {**_sources(corpus), "read_length": list(args.length) if isinstance(args.length, tuple) else args.length, "error_rate": args.errors}
     elif args.labels: dls = ReadDataLoaders.from_fasta(args.data, args.labels, tokenizer=tokenizer, label=args.label, bs=args.bs, seed=args.seed)
     else: dls = ReadDataLoaders.from_df(_table_file(args.data), tokenizer, label=args.label, bs=args.bs, seed=args.seed)
     _fit(genome_classifier_learner(dls, pretrained=model, preset=args.preset), args, about, gradual=bool(model))

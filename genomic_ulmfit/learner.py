@@ -172,16 +172,17 @@ def _restore(learn: Learner, checkpoint: Path, plan: dict) -> dict:
     learn.dls.train.dataset.epoch = state["data_epoch"]
     return state
 
-# %% ../nbs/06_learner.ipynb #2f48dcf9
+# %% ../nbs/06_learner.ipynb #f66e2350
 class GradualUnfreezing(Callback):
-    "Thaw one more group of layers at the start of each of the first epochs, from the head down (Howard & Ruder 2018, section 3.3)."
+    "Thaw the groups of layers one after the other during the first third of the epochs, from the head down (Howard & Ruder 2018, section 3.3)."
 
     def before_epoch(self):
-        self.learn.freeze_to(max(-(self.epoch + 1), -len(self.opt.param_lists)))
+        groups = len(self.opt.param_lists)
+        self.learn.freeze_to(-min(1 + int(3 * groups * self.epoch / self.n_epoch), groups))
 
     def after_fit(self): self.learn.unfreeze()
 
-# %% ../nbs/06_learner.ipynb #07547b17
+# %% ../nbs/06_learner.ipynb #fe310083
 def tokenizer_of(dls) -> KmerTokenizer:
     "The tokenizer of the library's loaders, or of a `DataBlock` with a `SequenceBlock`."
     found = getattr(dls.train.dataset, "tokenizer", None) or next((t.tokenizer for t in getattr(dls.train.after_batch, "fs", ()) if isinstance(t, Kmerize)), None)
@@ -207,7 +208,7 @@ class GenomeLearner(Learner):
 
         b, classes = self.dls.valid.one_batch(), self.dls.classes
         probs = self.to_model().predict_proba([self.tokenizer.decode(r) for r in b[0][:max_n]])
-        table = self.dls.valid.dataset.preview(b, max_n)
+        table = self.dls.valid.dataset.preview(b, max_n).drop(columns="k-mers")
         display(table.assign(predicted=[classes[i] for i in probs.argmax(1)], confidence=probs.max(1).round(3)))
 
     def _steps(self, tokens, minutes, epochs) -> int:
@@ -314,7 +315,7 @@ def genome_classifier_learner(
     kwargs = {"metrics": [accuracy], "loss_func": CrossEntropyLossFlat(), "splitter": classifier_groups, **kwargs}
     return GenomeLearner(dls, model, cbs=[DevicePrecision(), GradientClip(clip), *kwargs.pop("cbs", [])], **kwargs)
 
-# %% ../nbs/06_learner.ipynb #54a73ca5
+# %% ../nbs/06_learner.ipynb #2e1dc304
 MODEL_FORMAT = "genomic_ulmfit-model/1"
 _PICKLES = {".pkl", ".pickle", ".pth", ".pt", ".bin", ".ckpt"}
 
@@ -336,6 +337,12 @@ class GenomeModel:
     def kind(self) -> str:
         "`language-model` or `classifier`."
         return "classifier" if self.classes else "language-model"
+
+    @property
+    def read_length(self) -> int:
+        "The longest reads it was trained on, as noted in `about`; 500 where that isn't known."
+        noted = self.about.get("read_length") or 500
+        return int(np.max(noted))
 
     @property
     def device(self) -> torch.device:
@@ -432,7 +439,7 @@ def to_model(self: GenomeLearner, **about) -> GenomeModel:
     classes = list(self.dls.vocab) if hasattr(self.dls, "vocab") else None
     return GenomeModel(self.model, self.tokenizer, self.model.preset, classes, about)
 
-# %% ../nbs/06_learner.ipynb #72b8f76b
+# %% ../nbs/06_learner.ipynb #2fb5153f
 def _batches(length: np.ndarray, bases: int) -> list[np.ndarray]:
     "Row numbers in batches of about `bases` padded bases, similar lengths together."
     order, out, at = np.argsort(length, kind="stable")[::-1], [], 0
@@ -458,13 +465,13 @@ def predict_proba(
     self: GenomeModel,
     sequences,  # letters or base codes, a list
     both_strands: bool = True,  # average over the read and its reverse complement
-    window: int = 2000,  # longer sequences are judged in windows of this many bases
+    window: int | None = None,  # longer sequences are judged in windows of so many bases; twice the reads it was trained on unless given
     batch_bases: int = 100_000,  # bases in a batch
 ) -> np.ndarray:  # (sequences, classes) float32, rows sum to 1
     "Class probabilities of sequences, in their order. Raises `ValueError` for a language model."
     if self.classes is None: raise ValueError("a language model has no classes to predict")
     spans = Spans.from_sequences(sequences)
-    owner, first, size = _windows(spans.length, window)
+    owner, first, size = _windows(spans.length, window or 2 * self.read_length)
     total = np.zeros((len(owner), len(self.classes)), np.float64)
     for rows in _batches(size, batch_bases):
         for flip in (False, True)[: 1 + both_strands]:
