@@ -7,7 +7,8 @@ __all__ = ['Spans', 'gather', 'warn_of_short', 'LMWindows', 'LabelledReads', 're
            'label_numbers', 'BatchLoader', 'GenomeLMDataLoaders', 'table_codes', 'ReadDataLoaders', 'labelled_table',
            'warn_of_leakage', 'TensorBases', 'TensorKmers', 'ToBases', 'Kmerize', 'pad_bases', 'SequenceBlock']
 
-# %% ../nbs/03_data.ipynb #179a761b
+# %% ../nbs/03_data.ipynb #2a03d0c3
+import time
 import warnings
 from collections.abc import Sequence
 from functools import partial
@@ -266,9 +267,11 @@ def label_numbers(names, classes: Sequence[str], where) -> np.ndarray:
         raise InputError(where, f"the label {names[int(np.argmin(numbers))]!r} does not occur in the training split", "Add training sequences for it, or leave it out")
     return numbers.astype(np.int64)
 
-# %% ../nbs/03_data.ipynb #ed331f8b
+# %% ../nbs/03_data.ipynb #92449258
 class BatchLoader(DataLoader):
     "A fastai `DataLoader` over a dataset of whole batches of bases; yields tokens."
+
+    deadline = None  # time (`time.monotonic`) at which an epoch ends, however many batches are left
 
     def __init__(
         self,
@@ -278,6 +281,11 @@ class BatchLoader(DataLoader):
         super().__init__(dataset, **{**kwargs, "bs": None, "shuffle": False})
 
     def __len__(self): return len(self.dataset)
+
+    def __iter__(self):
+        for batch in super().__iter__():
+            if self.deadline is not None and time.monotonic() >= self.deadline: return
+            yield batch
 
     def before_iter(self):
         self.n = len(self)  # a budget may have changed the length of an epoch

@@ -7,7 +7,7 @@ __all__ = ['MODEL_FORMAT', 'DevicePrecision', 'seconds_per_step', 'TimeLimit', '
            'GradualUnfreezing', 'tokenizer_of', 'GenomeLearner', 'genome_lm_learner', 'genome_classifier_learner',
            'GenomeModel', 'model_card', 'load_model']
 
-# %% ../nbs/06_learner.ipynb #94097ec7
+# %% ../nbs/06_learner.ipynb #541d75a2
 import json
 import shutil
 import time
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from fastai.callback.core import Callback, CancelFitException, CancelTrainException
+from fastai.callback.core import Callback
 from fastai.callback.rnn import RNNCallback, RNNRegularizer
 from fastai.callback import schedule  # noqa: F401  adds fit_one_cycle, lr_find and the like to Learner
 from fastai.callback.training import GradientClip
@@ -54,7 +54,7 @@ class DevicePrecision(Callback):
     def after_loss(self): self._leave()
     def after_batch(self): self._leave()
 
-# %% ../nbs/06_learner.ipynb #0865ed40
+# %% ../nbs/06_learner.ipynb #3fb4d25c
 def seconds_per_step(learn: Learner, steps: int = 3) -> float:
     "Median seconds of a training step (forward, loss, backward), weights left as they are."
     state = torch.get_rng_state()
@@ -76,27 +76,24 @@ def seconds_per_step(learn: Learner, steps: int = 3) -> float:
 
 
 class TimeLimit(Callback):
-    "Let the schedule follow the clock and end training when the time is up."
+    "Let the schedule follow the clock; each epoch gets an equal share of the time, validation included."
 
     order = 55  # after fastai counts the step, before `ParamScheduler` (60) reads it
 
     def __init__(
         self,
-        seconds: float,  # time for the whole fit, validation included
+        seconds: float,  # time for the whole fit
         spent: float = 0.0,  # seconds that an interrupted run had used
     ):
         self.seconds, self.spent = seconds, spent
 
     def before_fit(self): self.start = time.monotonic() - self.spent
     def elapsed(self) -> float: return time.monotonic() - self.start
-
-    def before_epoch(self):
-        if self.elapsed() >= self.seconds: raise CancelFitException
+    def before_train(self): self.dls.train.deadline = self.start + self.seconds * (self.epoch + 1) / self.n_epoch
+    def after_fit(self): self.dls.train.deadline = None
 
     def before_batch(self):
-        if not self.training: return
-        if self.elapsed() >= self.seconds: raise CancelTrainException
-        self.learn.pct_train = min(max(self.pct_train, self.elapsed() / self.seconds), 1.0)
+        if self.training: self.learn.pct_train = min(self.elapsed() / self.seconds, 1.0)
 
 # %% ../nbs/06_learner.ipynb #a8169c28
 class Checkpoint(Callback):
@@ -182,7 +179,7 @@ class GradualUnfreezing(Callback):
 
     def after_fit(self): self.learn.unfreeze()
 
-# %% ../nbs/06_learner.ipynb #fe310083
+# %% ../nbs/06_learner.ipynb #1529d865
 def tokenizer_of(dls) -> KmerTokenizer:
     "The tokenizer of the library's loaders, or of a `DataBlock` with a `SequenceBlock`."
     found = getattr(dls.train.dataset, "tokenizer", None) or next((t.tokenizer for t in getattr(dls.train.after_batch, "fs", ()) if isinstance(t, Kmerize)), None)
@@ -227,7 +224,7 @@ class GenomeLearner(Learner):
     def figures(self) -> dict[str, float]:
         "Losses and metrics of the last validation by name."
         names, values = self.recorder.metric_names[1:-1], self.recorder.values[-1]
-        return {n: float(v) for n, v in zip(names[::-1], values[::-1])}  # an epoch cut short has no training loss: align at the end
+        return {n: float(v) for n, v in zip(names[::-1], values[::-1])}
 
     def fit_budget(
         self,
@@ -253,7 +250,8 @@ class GenomeLearner(Learner):
         if resume and checkpoints and (found := last_checkpoint(checkpoints)): state = _restore(self, found, plan)
         if epochs is None:
             if not hasattr(self.dls.train.dataset, "steps"): raise ValueError("given sequences are trained on for epochs: give epochs")
-            self.dls.train.dataset.steps = state["plan"]["steps"] if state else max(self._steps(tokens, minutes, epochs) // parts, 1)
+            spare = 1.0 if minutes is None else 1.5  # by the clock, the estimate only has to be large enough
+            self.dls.train.dataset.steps = state["plan"]["steps"] if state else max(int(self._steps(tokens, minutes, epochs) * spare) // parts, 1)
         elif state is None: self._steps(tokens, minutes, epochs)
         plan["steps"] = len(self.dls.train.dataset)
         cbs = list(cbs)

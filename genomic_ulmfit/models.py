@@ -7,12 +7,11 @@ __all__ = ['PRESETS', 'Preset', 'get_preset', 'dropout_bytes', 'RowDropout', 'We
            'language_model', 'pool', 'ReadClassifier', 'classifier', 'lm_groups', 'classifier_groups', 'has_bf16',
            'precision']
 
-# %% ../nbs/04_models.ipynb #8e3f0f59
+# %% ../nbs/04_models.ipynb #27fa4b87
 from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
-from fastai.layers import LinBnDrop
 from torch import nn
 
 from .kmers import PAD, KmerTokenizer, kmer_embedding_init
@@ -154,20 +153,22 @@ def language_model(
     encoder = AWDLSTM(tokenizer, preset, drop_mult)
     return nn.Sequential(encoder, LMDecoder(encoder, preset.output_p * drop_mult))
 
-# %% ../nbs/04_models.ipynb #1820b202
+# %% ../nbs/04_models.ipynb #0bcb4b7a
 def pool(
     encoded: torch.Tensor,  # last layer, (batch, positions, emb)
     embedded: torch.Tensor,  # input, (batch, positions, emb)
+    table: torch.Tensor,  # the embedding, (vocabulary, emb)
     ids: torch.Tensor,  # token ids, (batch, positions); the first of a row is never padding
-) -> tuple[torch.Tensor, torch.Tensor]:  # (batch, 3 * emb) and (batch, emb), float32
-    "Last, maximal and mean output, and mean embedding, of each row without the padding."
+) -> torch.Tensor:  # (batch, 4 * emb) float32
+    "Last, maximal and mean output and standardised mean embedding of each row, without the padding."
     encoded, embedded = encoded.float(), embedded.float()
     padding = (ids == PAD)[..., None]
     n = ids.shape[1] - padding.sum(1)
     last = encoded.gather(1, (n - 1)[..., None].expand(-1, 1, encoded.shape[2])).squeeze(1)
     largest = encoded.masked_fill(padding, -torch.inf).amax(1)
-    means = [x.masked_fill(padding, 0).sum(1) / n for x in (encoded, embedded)]
-    return torch.cat([last, largest, means[0]], 1), means[1]
+    mean, words = (x.masked_fill(padding, 0).sum(1) / n for x in (encoded, embedded))
+    words = (words - table.mean(0)) * n.sqrt() / table.std()
+    return torch.cat([2 * last, 4 * largest, 8 * mean, words], 1)
 
 
 class ReadClassifier(nn.Module):
@@ -183,16 +184,17 @@ class ReadClassifier(nn.Module):
         super().__init__()
         self.encoder = encoder
         emb = encoder.encoder.embedding_dim
-        self.norm_outputs, self.norm_words = nn.BatchNorm1d(3 * emb, eps=1e-3), nn.BatchNorm1d(emb, eps=1e-8)
-        self.layers = nn.Sequential(LinBnDrop(4 * emb, hidden, bn=False, p=output_p, act=nn.ReLU(inplace=True)), LinBnDrop(hidden, n_classes, p=output_p / 2))
+        self.head = nn.Sequential(
+            nn.Dropout(output_p), nn.Linear(4 * emb, hidden), nn.ReLU(), nn.LayerNorm(hidden), nn.Dropout(output_p / 2), nn.Linear(hidden, n_classes)
+        )
 
     def forward(
         self,
         ids: torch.Tensor,  # token ids, (batch, positions)
     ) -> torch.Tensor:  # logits, (batch, classes) float32
         ids = ids.as_subclass(torch.Tensor)
-        outputs, words = pool(*self.encoder(ids), ids)
-        with torch.autocast(ids.device.type, enabled=False): return self.layers(torch.cat([self.norm_outputs(outputs), self.norm_words(words)], 1))
+        pooled = pool(*self.encoder(ids), self.encoder.encoder.weight, ids)
+        with torch.autocast(ids.device.type, enabled=False): return self.head(pooled)
 
 
 def classifier(
@@ -204,7 +206,7 @@ def classifier(
     "A read classifier on an untrained encoder."
     return ReadClassifier(AWDLSTM(tokenizer, get_preset(preset), drop_mult), n_classes)
 
-# %% ../nbs/04_models.ipynb #8c5840b1
+# %% ../nbs/04_models.ipynb #5670f0d7
 def lm_groups(model: nn.Sequential) -> list[list[nn.Parameter]]:
     "Parameter groups of a language model: each LSTM layer, then embedding and decoder (tied)."
     encoder, decoder = model
@@ -213,8 +215,8 @@ def lm_groups(model: nn.Sequential) -> list[list[nn.Parameter]]:
 
 def classifier_groups(model: ReadClassifier) -> list[list[nn.Parameter]]:
     "Parameter groups of a classifier: embedding, each LSTM layer, head."
-    encoder, head = model.encoder, nn.ModuleList([model.norm_outputs, model.norm_words, model.layers])
-    return [list(m.parameters()) for m in (encoder.encoder, *encoder.rnns, head)]
+    encoder = model.encoder
+    return [list(m.parameters()) for m in (encoder.encoder, *encoder.rnns, model.head)]
 
 # %% ../nbs/04_models.ipynb #277aefe3
 def has_bf16(device) -> bool:

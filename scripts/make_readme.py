@@ -95,7 +95,7 @@ def text_outputs(outputs):
                 kept.append(output)
                 continue
             text = strip_ansi(output.data.get("text/plain", "")).strip("\n")
-            if text and not text.startswith("<IPython.core.display."):
+            if text and not text.startswith(("<IPython.core.display.", "<div")):
                 output.data = {"text/plain": text}
                 kept.append(output)
     return kept
