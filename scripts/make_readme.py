@@ -90,6 +90,7 @@ def text_outputs(outputs):
         elif output.output_type in ("execute_result", "display_data"):
             if any(kind.startswith("image/") for kind in output.data):
                 sys.exit("nbs/index.ipynb holds a picture as output. Save it under docs/ and refer to the file.")
+            if "fastprogress" in output.data.get("text/html", "") + output.data.get("text/markdown", ""): continue  # a progress bar
             if "text/markdown" in output.data:
                 output.data = {"text/markdown": relink(output.data["text/markdown"])}
                 kept.append(output)
