@@ -6,7 +6,7 @@
 __all__ = ['kmer_numbers', 'reverse_numbers', 'kmer_counts', 'KmerLogisticRegression', 'fit_kmer_logreg', 'KmerNaiveBayes',
            'fit_kmer_nb', 'markov_bits_per_base']
 
-# %% ../nbs/07_baselines.ipynb #3ea0a264
+# %% ../nbs/07_baselines.ipynb #4ac8b0b8
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +14,10 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
 
-from .data import Spans, gather
+from .data import Spans
 from .sequences import N_CODE, reverse_complement
 
-# %% ../nbs/07_baselines.ipynb #30dc02a8
+# %% ../nbs/07_baselines.ipynb #051738a0
 def kmer_numbers(
     codes: np.ndarray,  # base codes, last dimension is the position
     k: int,
@@ -43,15 +43,24 @@ def kmer_counts(
     k: int,
 ) -> sparse.csr_matrix:  # (n, 4**k) float32
     "k-mer counts of reads, a k-mer and its reverse complement counted as the smaller of the two numbers."
-    if not isinstance(reads, np.ndarray):
-        spans = Spans.from_sequences(reads)
-        reads = gather(spans.bases, spans.start, spans.length)
-    numbers = kmer_numbers(reads, k)
-    row, valid = np.nonzero(numbers >= 0)[0], numbers[numbers >= 0]
-    column = np.minimum(valid, reverse_numbers(valid, k))
-    return sparse.csr_matrix((np.ones(len(row), np.float32), (row, column)), shape=(len(reads), 4**k))
+    if isinstance(reads, np.ndarray): bases, length = reads.ravel(), np.full(len(reads), reads.shape[1])
+    else: bases, _, length = Spans.from_sequences(reads)
+    numbers, row = kmer_numbers(bases, k), np.repeat(np.arange(len(length)), length)
+    first, last = row[: len(numbers)], row[k - 1 :]  # the reads of a k-mer's first and last base
+    keep = (numbers >= 0) & (first == last)
+    column = np.minimum(numbers[keep], reverse_numbers(numbers[keep], k))
+    return sparse.csr_matrix((np.ones(len(column), np.float32), (first[keep], column)), shape=(len(length), 4**k))
 
-# %% ../nbs/07_baselines.ipynb #0ab5feb9
+# %% ../nbs/07_baselines.ipynb #7360736c
+def _labels(y, n: int) -> np.ndarray:
+    "Class numbers of `n` sequences as an array; raises `ValueError` unless there is one for each and every number from 0 on occurs."
+    y = np.asarray(y)
+    if y.shape != (n,): raise ValueError(f"{n} sequences need as many class numbers, not an array of shape {y.shape}")
+    missing = np.setdiff1d(np.arange(y.max(initial=-1) + 1), y)
+    if len(missing) or not n: raise ValueError(f"no training data for class {missing[0]}" if n else "no training data")
+    return y
+
+# %% ../nbs/07_baselines.ipynb #d95228ad
 @dataclass
 class KmerLogisticRegression:
     "Logistic regression on scaled k-mer counts."
@@ -59,19 +68,17 @@ class KmerLogisticRegression:
     k: int
     C: float  # inverse strength of the penalty
 
-    def _features(self, reads):
-        counts = kmer_counts(reads, self.k)
-        if not hasattr(self, "scale"): self.scale = 1 / np.sqrt(np.maximum(np.asarray(counts.mean(0)).ravel(), 1 / counts.shape[0]))
-        return counts @ sparse.diags(self.scale.astype(np.float32))
-
     def fit(self, reads, y):
         "Fit to reads (as for `kmer_counts`) and class numbers."
-        self.model = LogisticRegression(C=self.C, max_iter=500, tol=1e-3).fit(self._features(reads), y)
+        counts = kmer_counts(reads, self.k)
+        mean = np.maximum(np.asarray(counts.mean(0)).ravel(), 1 / counts.shape[0])
+        self.scale = sparse.diags((1 / np.sqrt(mean)).astype(np.float32))
+        self.model = LogisticRegression(C=self.C, max_iter=500, tol=1e-3).fit(counts @ self.scale, y)
         return self
 
     def predict_proba(self, reads) -> np.ndarray:
         "Class probabilities, (n, classes)."
-        return self.model.predict_proba(self._features(reads))
+        return self.model.predict_proba(kmer_counts(reads, self.k) @ self.scale)
 
 
 def fit_kmer_logreg(
@@ -83,16 +90,18 @@ def fit_kmer_logreg(
     search: int = 15_000,  # training reads for the search
 ) -> KmerLogisticRegression:
     "The best of a grid of k-mer logistic regressions, refitted on all reads."
+    y = _labels(y, len(reads))
     few = np.random.default_rng(0).permutation(len(y))[:search]
     part = reads[few] if isinstance(reads, np.ndarray) else [reads[i] for i in few]
     tried = {}
     for k in ks:
         for C in Cs:
-            p = KmerLogisticRegression(k, C).fit(part, y[few]).predict_proba(valid[0])
-            tried[k, C] = (p.argmax(1) == valid[1]).mean()
+            found = KmerLogisticRegression(k, C).fit(part, y[few])
+            called = found.model.classes_[found.predict_proba(valid[0]).argmax(1)]  # a rare class may be missing from the part
+            tried[k, C] = (called == np.asarray(valid[1])).mean()
     return KmerLogisticRegression(*max(tried, key=tried.get)).fit(reads, y)
 
-# %% ../nbs/07_baselines.ipynb #4d504844
+# %% ../nbs/07_baselines.ipynb #b9c77bfc
 @dataclass
 class KmerNaiveBayes:
     "Multinomial naive Bayes over the k-mers of whole genomes, all classes equally likely beforehand."
@@ -128,9 +137,9 @@ def fit_kmer_nb(
     alpha: float | None = None,  # pseudo-count; unless given 1 up to k = 9 and 0.1 above
 ) -> KmerNaiveBayes:
     "Naive Bayes over the k-mers of genomes."
-    return KmerNaiveBayes(k, alpha if alpha is not None else 1.0 if k < 10 else 0.1).fit(genomes, np.asarray(y))
+    return KmerNaiveBayes(k, alpha if alpha is not None else 1.0 if k < 10 else 0.1).fit(genomes, _labels(y, len(genomes)))
 
-# %% ../nbs/07_baselines.ipynb #4bde6139
+# %% ../nbs/07_baselines.ipynb #43744b0c
 def markov_bits_per_base(
     train: list,  # training records, base codes; records are not joined
     test: list,  # records to judge, as they are
@@ -138,6 +147,7 @@ def markov_bits_per_base(
 ) -> float:  # bits per base; the first `order` bases of a record, and words with N, aren't judged
     "Cross-entropy of a Markov chain in bits per base."
     count = lambda records: sum(np.bincount(n[n >= 0], minlength=4 ** (order + 1)) for n in (kmer_numbers(np.asarray(r), order + 1) for r in records))
+    if not len(train): raise ValueError("no training records")
     learned = count(train) + count([reverse_complement(np.asarray(r)) for r in train]) + 1.0
     learned = learned.reshape(-1, 4)
     bits = -np.log2(learned / learned.sum(1, keepdims=True)).ravel()
