@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['count', 'lengths', 'corpus_build', 'pretrain', 'finetune', 'train', 'evaluate', 'predict', 'demo', 'parser', 'main']
 
-# %% ../nbs/20_cli.ipynb #11c86fb3
+# %% ../nbs/20_cli.ipynb #b2ee8f3f
 import argparse
 import json
 import shutil
@@ -13,14 +13,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from fastai.torch_core import set_seed
+from fastai.torch_core import default_device, rank_distrib, set_seed
 from fastprogress.fastprogress import progress_bar
 
 from .corpus import GenomeCorpus, read_table
 from .data import CorpusReads, GenomeLMDataLoaders, ReadDataLoaders, Spans, label_numbers, labelled_table, table_codes
 from .demo import run_demo
 from .kmers import KmerTokenizer
-from .learner import GenomeModel, genome_classifier_learner, genome_lm_learner, load_model
+from .learner import find_device, GenomeModel, genome_classifier_learner, genome_lm_learner, load_model
 from .metrics import classification_metrics
 from .models import PRESETS
 from .sequences import InputError, ReadSummary, read_sequences
@@ -39,7 +39,7 @@ def lengths(text: str):
     try: low, _, high = text.partition("-"); return (int(low), int(high)) if high else int(low)
     except ValueError: raise argparse.ArgumentTypeError(f"{text!r} is neither a length such as 150 nor a range such as 100-300") from None
 
-# %% ../nbs/20_cli.ipynb #c318ceb7
+# %% ../nbs/20_cli.ipynb #81a8a974
 def _write_json(where, figures: dict):
     "Figures as JSON to a file, or `-` for standard output."
     text = json.dumps(figures, indent=1)
@@ -63,7 +63,7 @@ def _sources(corpus: GenomeCorpus) -> dict:
     return {"corpus": corpus.path.name, "corpus_sha256": corpus.info["files"]["bases.bin"]["sha256"], "training_files": [s for s in corpus.info["sources"] if s["split"] == "train"]}
 
 
-def _fit(learn, args, about: dict, **kwargs) -> GenomeModel:
+def _fit(learn, args, about: dict, **kwargs):
     "Train for the budget asked for, save the model folder, remove the checkpoints."
     out, checkpoints = Path(args.out), Path(f"{args.out}.checkpoints")
     if out.exists() and not (out / "config.json").exists(): raise InputError(out, "exists already and is not a model folder", "Choose another folder")
@@ -71,13 +71,13 @@ def _fit(learn, args, about: dict, **kwargs) -> GenomeModel:
         raise InputError(checkpoints, "holds checkpoints of a run that did not end", "Add --resume to go on, or remove it to start anew")
     budget = {"tokens": args.tokens, "minutes": args.minutes, "epochs": getattr(args, "epochs", None)}
     learn.fit_budget(args.lr, **budget, parts=args.parts, checkpoints=checkpoints, resume=args.resume, **kwargs)
+    if rank_distrib(): return  # one of several processes is enough to save it
     figures = learn.figures
     model = learn.to_model(**about, budget={k: v for k, v in budget.items() if v}, seed=args.seed, figures=figures)
     model.save(out)
     shutil.rmtree(checkpoints, ignore_errors=True)
     print(f"{model}\nsaved to {out}: " + ", ".join(f"{k} {v:.4f}" for k, v in figures.items()))
     _write_json(args.json, {"model": str(out), **figures})
-    return model
 
 
 def _lm_loaders(args, tokenizer) -> tuple[GenomeCorpus, GenomeLMDataLoaders]:
@@ -185,7 +185,7 @@ def demo(args):
     "Everything, from genomes to a tested classifier and a report."
     run_demo(args.out, table=args.genomes, label=args.label, minutes=args.minutes, preset=args.preset, test_reads=args.reads, seed=args.seed)
 
-# %% ../nbs/20_cli.ipynb #bcf3ac90
+# %% ../nbs/20_cli.ipynb #e15ea275
 def _common(p, *, seed=True, json=True):
     if seed: p.add_argument("--seed", type=int, default=0, help="random seed (default 0)")
     if json: p.add_argument("--json", metavar="FILE", help="write the figures as JSON; - for standard output")
@@ -196,7 +196,7 @@ def _budget(p, lr: float, bs: int, epochs: bool = False):
     group.add_argument("--tokens", type=count, help="train on so many k-mers, e.g. 50M")
     group.add_argument("--minutes", type=float, help="or for so many minutes")
     if epochs: group.add_argument("--epochs", type=int, help="or for so many passes over the training sequences")
-    p.add_argument("--parts", type=int, default=10, help="validations and checkpoints during the budget (default 10)")
+    p.add_argument("--parts", type=int, help="validations and checkpoints during the budget (unless given 5, or one in ten minutes)")
     p.add_argument("--lr", type=float, default=lr, help=f"highest learning rate (default {lr})")
     p.add_argument("--bs", type=int, default=bs, help=f"rows in a batch (default {bs})")
     p.add_argument("--resume", action="store_true", help="go on from the last checkpoint of an interrupted run")
@@ -218,6 +218,7 @@ def _kmers(p):
 def parser() -> argparse.ArgumentParser:
     "The arguments of all commands."
     top = argparse.ArgumentParser(prog="genomic-ulmfit", description="ULMFiT for genomes: pretrain a language model on k-mers, fine-tune it, classify reads.")
+    top.add_argument("--device", help="cpu, cuda or mps, before the command (default: the best there is)")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(function, where=commands, name=None, more=""):
@@ -285,7 +286,9 @@ def parser() -> argparse.ArgumentParser:
 def main(argv=None) -> int:
     "Run a command; returns the exit code."
     args = parser().parse_args(argv)
-    try: args.function(args)
+    try:
+        if args.device: default_device(find_device(args.device).type != "cpu")
+        args.function(args)
     except BrokenPipeError: return 0
     except KeyboardInterrupt: return 130
     except (ValueError, OSError) as e:  # `InputError` is a ValueError; an OSError is a disk that is full, say

@@ -7,9 +7,10 @@ __all__ = ['Spans', 'gather', 'warn_of_short', 'LMWindows', 'LabelledReads', 're
            'label_numbers', 'BatchLoader', 'GenomeLMDataLoaders', 'table_codes', 'ReadDataLoaders', 'labelled_table',
            'warn_of_leakage', 'TensorBases', 'TensorKmers', 'ToBases', 'Kmerize', 'pad_bases', 'SequenceBlock']
 
-# %% ../nbs/03_data.ipynb #2a03d0c3
+# %% ../nbs/03_data.ipynb #d9722740
 import time
 import warnings
+import zlib
 from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
@@ -27,7 +28,7 @@ from .corpus import GenomeCorpus, check_splits, fingerprint, read_table
 from .kmers import NO_LOSS, PAD, UNKNOWN, KmerTokenizer
 from .sequences import PAD_CODE, InputError, decode_bases, encode_bases, read_sequences, reverse_complement
 
-# %% ../nbs/03_data.ipynb #2a08e519
+# %% ../nbs/03_data.ipynb #33f69bec
 class Spans(NamedTuple):
     "Sequences as pieces of one array of base codes."
 
@@ -49,6 +50,11 @@ class Spans(NamedTuple):
         codes = [encode_bases(s) if isinstance(s, (str, bytes)) else np.asarray(s, np.uint8) for s in sequences]
         length = np.array([len(c) for c in codes], np.int64)
         return cls(np.concatenate(codes) if codes else np.empty(0, np.uint8), np.cumsum(length) - length, length)
+
+    def digest(self) -> str:
+        "A short checksum of the places and of 512 of the bases: tells one text from another, at no cost."
+        some = self.bases[:: len(self.bases) // 512 + 1]
+        return f"{zlib.crc32(np.concatenate([self.start, self.length, some])):08x}"
 
 
 _COMPLEMENT = reverse_complement(np.array([5, 4, 3, 2, 1, 0], np.uint8))  # code -> code of the paired base
@@ -75,9 +81,11 @@ def warn_of_short(spans: Spans, tokenizer: KmerTokenizer) -> int:
     if n: warnings.warn(f"{n} of {len(spans)} sequences are shorter than a k-mer of {tokenizer.k} bases: nothing can be learned from them", stacklevel=3)
     return n
 
-# %% ../nbs/03_data.ipynb #25208fd4
+# %% ../nbs/03_data.ipynb #2a8131f7
 class LMWindows:
-    "Batches of windows over sequences; item `i` is batch `i` of the current `epoch`."
+    "Batches of windows over sequences; item `i` is batch `i` of the current `epoch`, of the share of process `rank` of `ranks`."
+
+    rank, ranks = 0, 1
 
     def __init__(
         self,
@@ -85,7 +93,7 @@ class LMWindows:
         tokenizer: KmerTokenizer,
         bs: int = 64,  # windows in a batch
         tokens: int = 128,  # k-mers in a window
-        steps: int | None = None,  # batches in an epoch; a whole pass unless given
+        steps: int | None = None,  # batches in an epoch, of all processes together; a whole pass unless given
         augment: bool = True,  # random offset and strand, new order each epoch; else always the same batches
         seed: int = 0,
     ):
@@ -107,7 +115,7 @@ class LMWindows:
         "k-mers in one pass over the text."
         return int(self.tokenizer.n_tokens(self.spans.length).sum())
 
-    def __len__(self): return self.steps
+    def __len__(self): return -(-self.steps // self.ranks)
 
     def _order(self, number: int):
         "Order of the windows and offset of each record in pass `number`."
@@ -119,8 +127,9 @@ class LMWindows:
         return self._pass[1:]
 
     def __getitem__(self, i: int):
-        if not 0 <= i < self.steps: raise IndexError(i)
-        number, j = divmod(max(self.epoch, 0) * self.steps * self.augment + i, self.batches_per_pass)
+        if not 0 <= i < len(self): raise IndexError(i)
+        past = max(self.epoch, 0) * len(self) * self.augment
+        number, j = divmod((past + i) * self.ranks + self.rank, self.batches_per_pass)
         order, offset = self._order(number)
         window = order[j * self.bs : (j + 1) * self.bs].astype(np.int64)
         record = np.searchsorted(self.ends, window, side="right")
@@ -143,9 +152,11 @@ class LMWindows:
         text = [(self.tokenizer.decode(r), [self.tokenizer.token(int(i)) for i in r[:8]]) for r in x[:max_n]]
         return pd.DataFrame({"bases": [t[:60] + "…" for t, _ in text], "k-mers": [" ".join(w) + " …" for _, w in text], "targets": [(r != NO_LOSS).sum().item() for r in y[:max_n]]})
 
-# %% ../nbs/03_data.ipynb #5c888743
+# %% ../nbs/03_data.ipynb #ae873f90
 class LabelledReads:
-    "Batches of given sequences with labels, similar lengths together."
+    "Batches of given sequences with labels, similar lengths together; of the share of process `rank` of `ranks`."
+
+    rank, ranks = 0, 1
 
     def __init__(
         self,
@@ -161,7 +172,17 @@ class LabelledReads:
         self.epoch, self._order = -1, (None, None)
         warn_of_short(spans, tokenizer)
 
-    def __len__(self): return -(-len(self.spans) // self.bs)
+    @property
+    def n_batches(self) -> int:
+        "Batches in an epoch, of all processes together."
+        return -(-len(self.spans) // self.bs)
+
+    def __len__(self): return -(-self.n_batches // self.ranks)
+
+    def _number(self, i: int) -> int:
+        "The number of this process's batch `i` among the batches of all; the last may be one that another process also has."
+        if not 0 <= i < len(self): raise IndexError(i)
+        return (i * self.ranks + self.rank) % self.n_batches
 
     def order(self) -> np.ndarray:
         "Sequence numbers in batch order: by length within chunks of 50 batches, the batches shuffled."
@@ -175,7 +196,7 @@ class LabelledReads:
         return self._order[1]
 
     def __getitem__(self, i: int):
-        if not 0 <= i < len(self): raise IndexError(i)
+        i = self._number(i)
         n = self.order()[i * self.bs : (i + 1) * self.bs]
         start, length, flip = self.spans.start[n], self.spans.length[n], None
         if self.augment:
@@ -194,7 +215,7 @@ class LabelledReads:
         text = [(self.tokenizer.decode(r), [self.tokenizer.token(int(i)) for i in r[:8]]) for r in x[:max_n]]
         return pd.DataFrame({"bases": [t[:60] + "…" for t, _ in text], "k-mers": [" ".join(w) + " …" for _, w in text], "label": [self.classes[int(i)] for i in y[:max_n]]})
 
-# %% ../nbs/03_data.ipynb #9bf8defe
+# %% ../nbs/03_data.ipynb #12311fff
 def read_lengths(length, size: int, rng: np.random.Generator) -> np.ndarray:
     "Draw read lengths: always `length`, between a pair of numbers, or from an array of observed lengths."
     if np.ndim(length) == 0: return np.full(size, int(length))
@@ -230,18 +251,19 @@ class CorpusReads(LabelledReads):
         self.upto = self.ends[last]
         self.since = np.concatenate([[0], self.upto[:-1]])
 
-    def __len__(self): return -(-self.reads // self.bs)
+    @property
+    def n_batches(self) -> int: return -(-self.reads // self.bs)
 
     @property
     def steps(self) -> int:
-        "Batches in an epoch; setting it changes the number of reads."
-        return len(self)
+        "Batches in an epoch, of all processes together; setting it changes the number of reads."
+        return self.n_batches
 
     @steps.setter
     def steps(self, steps: int): self.reads = steps * self.bs
 
     def __getitem__(self, i: int):
-        if not 0 <= i < len(self): raise IndexError(i)
+        i = self._number(i)
         n = min(self.bs, self.reads - i * self.bs)
         rng = np.random.default_rng((self.seed, (self.epoch + 1) * self.augment, i))
         c = rng.integers(len(self.class_of), size=n)
@@ -267,7 +289,7 @@ def label_numbers(names, classes: Sequence[str], where) -> np.ndarray:
         raise InputError(where, f"the label {names[int(np.argmin(numbers))]!r} does not occur in the training split", "Add training sequences for it, or leave it out")
     return numbers.astype(np.int64)
 
-# %% ../nbs/03_data.ipynb #92449258
+# %% ../nbs/03_data.ipynb #d8e7b44b
 class BatchLoader(DataLoader):
     "A fastai `DataLoader` over a dataset of whole batches of bases; yields tokens."
 
@@ -291,7 +313,10 @@ class BatchLoader(DataLoader):
         self.n = len(self)  # a budget may have changed the length of an epoch
         self.dataset.epoch += 1
 
-    def do_batch(self, batch): return batch
+    def do_batch(self, batch):
+        if self.device is None or torch.device(self.device).type != "cuda": return batch
+        return tuple(b.pin_memory().to(self.device, non_blocking=True) for b in batch)
+
     def after_batch(self, batch): return self.dataset.to_tokens(batch)
 
     def one_batch(self):
@@ -311,7 +336,7 @@ class BatchLoader(DataLoader):
 
         display(self.dataset.preview(self.one_batch() if b is None else b, max_n))
 
-# %% ../nbs/03_data.ipynb #c5280c12
+# %% ../nbs/03_data.ipynb #534b5d1b
 class GenomeLMDataLoaders(DataLoaders):
     "Language-model loaders over genomes or other sequences."
 
@@ -327,12 +352,13 @@ class GenomeLMDataLoaders(DataLoaders):
         seed: int = 0,
         device=None,  # fastai's default device unless given
     ):
-        "From sequences that lie in an array."
+        "From sequences that lie in an array. Raises `InputError` where the training text doesn't fill a batch."
         tokenizer = tokenizer or KmerTokenizer()
         make = partial(LMWindows, tokenizer=tokenizer, bs=bs, tokens=tokens, seed=seed)
-        watch = make(valid, augment=False)
+        learn, watch = make(train), make(valid, augment=False)
+        if (n := int(learn.ends[-1])) < bs: raise InputError("the training text", f"holds {n} windows of {tokens} k-mers, less than a batch of {bs}", "Make the batch or the windows smaller")
         watch.steps = min(watch.steps, valid_batches)
-        return cls(*(BatchLoader(d, device=device or default_device()) for d in (make(train), watch)))
+        return cls(*(BatchLoader(d, device=device or default_device()) for d in (learn, watch)))
 
     @classmethod
     def from_corpus(
