@@ -28,7 +28,7 @@ from .corpus import GenomeCorpus, check_splits, fingerprint, read_table
 from .kmers import NO_LOSS, PAD, UNKNOWN, KmerTokenizer
 from .sequences import PAD_CODE, InputError, decode_bases, encode_bases, read_sequences, reverse_complement
 
-# %% ../nbs/03_data.ipynb #33f69bec
+# %% ../nbs/03_data.ipynb #88f2a658
 class Spans(NamedTuple):
     "Sequences as pieces of one array of base codes."
 
@@ -67,12 +67,12 @@ def gather(
     reverse: np.ndarray | None = None,  # rows to read from the other strand, (rows,) bool
 ) -> np.ndarray:  # (rows, longest piece) uint8, ends filled with PAD_CODE
     "Copy pieces of an array into the rows of a batch."
-    step = np.arange(max(int(length.max(initial=0)), 1))
-    at, inside = start[:, None] + step, step < length[:, None]
-    if reverse is not None: at = np.where(reverse[:, None], (start + length - 1)[:, None] - step, at)
-    rows = bases[np.where(inside, at, 0)] if len(bases) else np.zeros(at.shape, np.uint8)
-    if reverse is not None: rows = np.where(reverse[:, None], _COMPLEMENT[rows], rows)
-    return np.where(inside, rows, PAD_CODE).astype(np.uint8)
+    rows = np.full((len(start), max(int(length.max(initial=0)), 1)), PAD_CODE, np.uint8)
+    flip = np.zeros(len(start), bool) if reverse is None else reverse
+    for row, first, n, other in zip(rows, start.tolist(), length.tolist(), flip.tolist()):
+        piece = bases[first : first + n]
+        row[:n] = _COMPLEMENT[piece[::-1]] if other else piece
+    return rows
 
 # %% ../nbs/03_data.ipynb #312d2af9
 def warn_of_short(spans: Spans, tokenizer: KmerTokenizer) -> int:

@@ -61,26 +61,34 @@ class KmerTokenizer:
         "Bases that `n_tokens` k-mers cover."
         return (n_tokens - 1) * self.stride + self.k if n_tokens else 0
 
-# %% ../nbs/01_kmers.ipynb #42c98a02
-def _kmer_ids(codes, k: int, stride: int, where):
-    "Ids of the k-mers along the last dimension; `where` is numpy's or torch's function."
+# %% ../nbs/01_kmers.ipynb #d8e79971
+def _kmer_ids(codes, k: int, stride: int, xp, dtype):
+    "Ids of the k-mers along the last dimension; `codes` uint8, `xp` is numpy or torch, `dtype` one of its types that holds the ids."
     n = max((codes.shape[-1] - k) // stride + 1, 0)
-    ids, other, pad = 0, False, False
-    for j in range(k):
-        base = codes[..., j : j + (n - 1) * stride + 1 : stride] if n else codes[..., :0]
-        ids = ids * 4 + base
-        other, pad = other | (base >= N_CODE), pad | (base == PAD_CODE)
-    return where(pad, PAD, where(other, UNKNOWN, ids + len(SPECIALS)))
+    bases = [codes[..., j : j + (n - 1) * stride + 1 : stride] if n else codes[..., :0] for j in range(k)]
+    ids = xp.asarray(bases[0], dtype=dtype)
+    for base in bases[1:]: ids = ids * 4 + base
+    ids = ids + len(SPECIALS)
+    if xp is np and codes.max(initial=0) < N_CODE: return ids  # asking a GPU would make the processor wait for it
+    highest = bases[0]
+    for base in bases[1:]: highest = xp.maximum(highest, base)
+    return xp.where(highest == PAD_CODE, PAD, xp.where(highest == N_CODE, UNKNOWN, ids))
 
 
 @patch
 def encode(
     self: KmerTokenizer,
     sequence,  # letters, or base codes of one dimension
+    block: int = 65_536,  # k-mers cut at a time, so that what is in between stays in the processor's cache
 ) -> np.ndarray:  # ids, (n_tokens,) int64; empty where the sequence is shorter than k
     "Token ids of one sequence, without a start token."
     codes = encode_bases(sequence) if isinstance(sequence, (str, bytes)) else np.asarray(sequence, np.uint8)
-    return _kmer_ids(codes.astype(np.int64), self.k, self.stride, np.where)
+    ids = np.empty(self.n_tokens(len(codes)), np.int64)
+    for first in range(0, len(ids), block):
+        part = ids[first : first + block]
+        start = first * self.stride
+        part[:] = _kmer_ids(codes[start : start + self.n_bases(len(part))], self.k, self.stride, np, np.uint16 if self.k < 8 else np.int32)
+    return ids
 
 
 @patch
@@ -89,8 +97,8 @@ def batch(
     codes: torch.Tensor,  # base codes, (batch, bases) uint8, padded at the end with `PAD_CODE`
 ) -> torch.Tensor:  # ids, (batch, 1 + tokens) int64 on the same device, a start token first
     "Token ids of a batch; a k-mer that reaches into the padding is padding."
-    ids = _kmer_ids(codes.long(), self.k, self.stride, torch.where)
-    return torch.cat([ids.new_full((len(ids), 1), START), ids], 1)
+    ids = _kmer_ids(codes, self.k, self.stride, torch, torch.int32)
+    return torch.nn.functional.pad(ids.long(), (1, 0), value=START)
 
 
 @patch

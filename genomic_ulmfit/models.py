@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PRESETS', 'Preset', 'get_preset', 'dropout_bytes', 'RowDropout', 'WeightDropLSTM', 'AWDLSTM', 'LMDecoder',
-           'language_model', 'StreamedCrossEntropy', 'pool', 'ReadClassifier', 'classifier', 'lm_groups',
+           'language_model', 'StreamedCrossEntropy', 'pool', 'Composition', 'ReadClassifier', 'classifier', 'lm_groups',
            'classifier_groups', 'has_bf16', 'precision']
 
 # %% ../nbs/04_models.ipynb #27fa4b87
@@ -16,7 +16,7 @@ from torch import nn
 
 from .kmers import PAD, KmerTokenizer, kmer_embedding_init
 
-# %% ../nbs/04_models.ipynb #c6aeb7ce
+# %% ../nbs/04_models.ipynb #de6daab3
 @dataclass(frozen=True)
 class Preset:
     "Sizes and dropouts of an AWD-LSTM."
@@ -31,7 +31,7 @@ class Preset:
     output_p: float = 0.1  # dropout before the decoder
 
 
-PRESETS = {"tiny": Preset(64, 256, 2), "small": Preset(128, 512, 3), "full": Preset(400, 1152, 3)}
+PRESETS = {"nano": Preset(64, 128, 2), "tiny": Preset(64, 256, 2), "small": Preset(128, 512, 3), "full": Preset(400, 1152, 3)}
 
 
 def get_preset(
@@ -86,7 +86,7 @@ class WeightDropLSTM(nn.Module):
         weights = [m.weight_ih_l0, w, m.bias_ih_l0, m.bias_hh_l0]
         return torch.lstm(x, (zeros, zeros), weights, True, 1, 0.0, self.training, False, True)[0]
 
-# %% ../nbs/04_models.ipynb #f69e71e1
+# %% ../nbs/04_models.ipynb #4212e8f4
 class AWDLSTM(nn.Module):
     "Embedding and LSTM stack of ULMFiT: token ids to one vector per token."
 
@@ -116,16 +116,15 @@ class AWDLSTM(nn.Module):
     def forward(
         self,
         ids: torch.Tensor,  # token ids, (batch, positions)
-    ) -> tuple[torch.Tensor, torch.Tensor]:  # (batch, positions, emb) twice
-        "The last layer's output and the embedded input."
-        embedded = self.embed(ids)
-        x = self.input_dp(embedded)
+    ) -> torch.Tensor:  # (batch, positions, emb)
+        "The last layer's output."
+        x = self.input_dp(self.embed(ids))
         for i, rnn in enumerate(self.rnns):
             x = rnn(x)
             if i < len(self.hidden_dps): x = self.hidden_dps[i](x)
-        return x, embedded
+        return x
 
-# %% ../nbs/04_models.ipynb #9f26baaa
+# %% ../nbs/04_models.ipynb #d9982874
 class LMDecoder(nn.Module):
     "Logits over the vocabulary from the encoder's output, weights tied to the embedding."
 
@@ -137,8 +136,7 @@ class LMDecoder(nn.Module):
         self.decoder.bias.data.zero_()
         self.output_dp = RowDropout(output_p)
 
-    def forward(self, encoded):
-        raw = encoded[0]
+    def forward(self, raw):
         dropped = self.output_dp(raw)
         return self.decoder(dropped), raw, dropped
 
@@ -185,22 +183,33 @@ class StreamedCrossEntropy(nn.CrossEntropyLoss):
         if self.reduction != "mean" or self.weight is not None or self.label_smoothing: return super().forward(logits, y)
         return _StreamedCrossEntropy.apply(logits, y, self.ignore_index)
 
-# %% ../nbs/04_models.ipynb #0bcb4b7a
+# %% ../nbs/04_models.ipynb #12266a38
 def pool(
     encoded: torch.Tensor,  # last layer, (batch, positions, emb)
-    embedded: torch.Tensor,  # input, (batch, positions, emb)
-    table: torch.Tensor,  # the embedding, (vocabulary, emb)
     ids: torch.Tensor,  # token ids, (batch, positions); the first of a row is never padding
-) -> torch.Tensor:  # (batch, 4 * emb) float32
-    "Last, maximal and mean output and standardised mean embedding of each row, without the padding."
-    encoded, embedded = encoded.float(), embedded.float()
-    padding = (ids == PAD)[..., None]
+) -> torch.Tensor:  # (batch, 3 * emb) float32
+    "Last, maximal and mean output of each row, without the padding."
+    encoded, padding = encoded.float(), (ids == PAD)[..., None]
     n = ids.shape[1] - padding.sum(1)
     last = encoded.gather(1, (n - 1)[..., None].expand(-1, 1, encoded.shape[2])).squeeze(1)
     largest = encoded.masked_fill(padding, -torch.inf).amax(1)
-    mean, words = (x.masked_fill(padding, 0).sum(1) / n for x in (encoded, embedded))
-    words = (words - table.mean(0)) * n.sqrt() / table.std()
-    return torch.cat([2 * last, 4 * largest, 8 * mean, words], 1)
+    mean = encoded.masked_fill(padding, 0).sum(1) / n
+    return torch.cat([2 * last, 4 * largest, 8 * mean], 1)
+
+
+class Composition(nn.Module):
+    "Mean of an embedding over the k-mers of a read, standardised."
+
+    def __init__(self, tokenizer: KmerTokenizer, size: int):
+        super().__init__()
+        self.words = nn.EmbeddingBag.from_pretrained(kmer_embedding_init(tokenizer, size), freeze=False, mode="mean", padding_idx=PAD)
+
+    def forward(
+        self,
+        ids: torch.Tensor,  # token ids, (batch, positions)
+    ) -> torch.Tensor:  # (batch, size) float32
+        table, n = self.words.weight, (ids != PAD).sum(1, keepdim=True)
+        return (self.words(ids) - table.mean(0)) * n.sqrt() / table.std()
 
 
 class ReadClassifier(nn.Module):
@@ -208,16 +217,17 @@ class ReadClassifier(nn.Module):
 
     def __init__(
         self,
-        encoder: AWDLSTM,
+        tokenizer: KmerTokenizer,
+        preset: Preset,
         n_classes: int,
+        drop_mult: float = 1.0,  # scales all dropouts of the encoder
         hidden: int = 64,  # units of the head's inner layer
         output_p: float = 0.1,  # dropout before the head
     ):
         super().__init__()
-        self.encoder = encoder
-        emb = encoder.encoder.embedding_dim
+        self.encoder, self.composition = AWDLSTM(tokenizer, preset, drop_mult), Composition(tokenizer, preset.emb)
         self.head = nn.Sequential(
-            nn.Dropout(output_p), nn.Linear(4 * emb, hidden), nn.ReLU(), nn.LayerNorm(hidden), nn.Dropout(output_p / 2), nn.Linear(hidden, n_classes)
+            nn.Dropout(output_p), nn.Linear(4 * preset.emb, hidden), nn.ReLU(), nn.LayerNorm(hidden), nn.Dropout(output_p / 2), nn.Linear(hidden, n_classes)
         )
 
     def forward(
@@ -225,7 +235,7 @@ class ReadClassifier(nn.Module):
         ids: torch.Tensor,  # token ids, (batch, positions)
     ) -> torch.Tensor:  # logits, (batch, classes) float32
         ids = ids.as_subclass(torch.Tensor)
-        pooled = pool(*self.encoder(ids), self.encoder.encoder.weight, ids)
+        pooled = torch.cat([pool(self.encoder(ids), ids), self.composition(ids)], 1)
         with torch.autocast(ids.device.type, enabled=False): return self.head(pooled)
 
 
@@ -236,9 +246,9 @@ def classifier(
     drop_mult: float = 1.0,  # scales all dropouts of the encoder
 ) -> ReadClassifier:
     "A read classifier on an untrained encoder."
-    return ReadClassifier(AWDLSTM(tokenizer, get_preset(preset), drop_mult), n_classes)
+    return ReadClassifier(tokenizer, get_preset(preset), n_classes, drop_mult)
 
-# %% ../nbs/04_models.ipynb #5670f0d7
+# %% ../nbs/04_models.ipynb #9217fe0a
 def lm_groups(model: nn.Sequential) -> list[list[nn.Parameter]]:
     "Parameter groups of a language model: each LSTM layer, then embedding and decoder (tied)."
     encoder, decoder = model
@@ -246,9 +256,9 @@ def lm_groups(model: nn.Sequential) -> list[list[nn.Parameter]]:
 
 
 def classifier_groups(model: ReadClassifier) -> list[list[nn.Parameter]]:
-    "Parameter groups of a classifier: embedding, each LSTM layer, head."
+    "Parameter groups of a classifier: embedding, each LSTM layer, composition and head."
     encoder = model.encoder
-    return [list(m.parameters()) for m in (encoder.encoder, *encoder.rnns, model.head)]
+    return [list(m.parameters()) for m in (encoder.encoder, *encoder.rnns)] + [[*model.composition.parameters(), *model.head.parameters()]]
 
 # %% ../nbs/04_models.ipynb #277aefe3
 def has_bf16(device) -> bool:

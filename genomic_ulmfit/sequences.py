@@ -6,12 +6,13 @@
 __all__ = ['BASES', 'N_CODE', 'PAD_CODE', 'INVALID', 'InputError', 'InputNotFoundError', 'encode_bases', 'decode_bases',
            'reverse_complement', 'SequenceRecord', 'ReadSummary', 'read_sequences']
 
-# %% ../nbs/00_sequences.ipynb #f23593b8
+# %% ../nbs/00_sequences.ipynb #61d9ec07
 import io
 import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,27 +43,31 @@ class InputError(ValueError):
 class InputNotFoundError(InputError, FileNotFoundError):
     "The file or folder isn't there."
 
-# %% ../nbs/00_sequences.ipynb #d6cf305c
+# %% ../nbs/00_sequences.ipynb #f95f824c
 BASES = "ACGTN"  # code -> letter
 N_CODE = 4  # any nucleotide other than A, C, G, T
 PAD_CODE = 5  # fills the end of short rows in a batch; never stored
 INVALID = 255  # no nucleotide letter
 
-_CODES = np.full(256, INVALID, np.uint8)
-for _letters, _code in (("Aa", 0), ("Cc", 1), ("Gg", 2), ("TtUu", 3), ("NnRrYySsWwKkMmBbDdHhVvXx-.", N_CODE)):
-    _CODES[np.frombuffer(_letters.encode(), np.uint8)] = _code
+_CODES = bytearray([INVALID]) * 256  # code of each byte, for `bytes.translate`, which is far faster than numpy on short reads
+for _letters, _code in ((b"Aa", 0), (b"Cc", 1), (b"Gg", 2), (b"TtUu", 3), (b"NnRrYySsWwKkMmBbDdHhVvXx-.", N_CODE)):
+    for _letter in _letters: _CODES[_letter] = _code
+
+
+def _translate(sequence: str | bytes) -> bytes:
+    "Base codes of letters; raises `ValueError` at one that is no nucleotide code."
+    raw = sequence.encode("ascii", "replace") if isinstance(sequence, str) else sequence
+    codes = raw.translate(_CODES)
+    at = codes.find(INVALID)
+    if at >= 0: raise ValueError(f"letter {chr(raw[at])!r} at position {at + 1} is not a nucleotide code")
+    return codes
 
 
 def encode_bases(
     sequence: str | bytes,  # letters: A C G T U and IUPAC codes, upper or lower case
 ) -> np.ndarray:  # base codes, (len(sequence),) uint8
     "Base codes of a sequence: A C G T/U = 0..3, other nucleotide letters = 4. Raises `ValueError` at any other letter."
-    raw = sequence.encode("ascii", "replace") if isinstance(sequence, str) else sequence
-    codes = _CODES[np.frombuffer(raw, np.uint8)]
-    if len(codes) and codes.max() == INVALID:
-        at = int(np.argmax(codes == INVALID))
-        raise ValueError(f"letter {chr(raw[at])!r} at position {at + 1} is not a nucleotide code")
-    return codes
+    return np.frombuffer(_translate(sequence), np.uint8).copy()
 
 
 def decode_bases(
@@ -82,7 +87,7 @@ def reverse_complement(
     "The reverse complement of base codes."
     return _COMPLEMENT[codes[..., ::-1]]
 
-# %% ../nbs/00_sequences.ipynb #cfdac54c
+# %% ../nbs/00_sequences.ipynb #513206a8
 class SequenceRecord(NamedTuple):
     "One sequence of a file."
 
@@ -102,14 +107,18 @@ class ReadSummary:
     ambiguous: int = 0  # letters other than A, C, G, T, U
     all_ambiguous: list = field(default_factory=list)  # first ids of records that hold only N or other codes
 
-    def add(self, record: SequenceRecord):
-        "Count one record."
-        n, other = len(record.codes), int(np.count_nonzero(record.codes == N_CODE))
-        self.records += 1
-        self.empty += n == 0
-        self.bases += n
-        self.ambiguous += other
-        if n and other == n and len(self.all_ambiguous) < 10: self.all_ambiguous.append(record.id)
+    def add(self, records: list, codes: bytes):
+        "Count records (with `name` and `sequence`), whose base codes lie one after the other."
+        ambiguous = codes.count(N_CODE)
+        self.records += len(records)
+        self.bases += len(codes)
+        self.ambiguous += ambiguous
+        self.empty += sum(not r.sequence for r in records)
+        if not ambiguous: return
+        end = 0
+        for r in records:
+            start, end = end, end + len(r.sequence)
+            if start < end and len(self.all_ambiguous) < 10 and codes.count(N_CODE, start, end) == end - start: self.all_ambiguous.append(r.name.partition(" ")[0])
 
     def __str__(self):
         text = f"{self.records:,} records, {self.bases:,} bases"
@@ -118,7 +127,7 @@ class ReadSummary:
         if self.all_ambiguous: text += f", without any A, C, G or T: {', '.join(self.all_ambiguous)}"
         return text
 
-# %% ../nbs/00_sequences.ipynb #8a5fc1d5
+# %% ../nbs/00_sequences.ipynb #0491be94
 def _open(path):
     "A binary stream of the (decompressed) file at `path`, `-` for standard input."
     if str(path) == "-": return xopen(sys.stdin.buffer, "rb", threads=0)
@@ -131,7 +140,7 @@ def _open(path):
     if not magic: raise InputError(p, "is empty", "Check that the download or copy was complete")
     if p.suffix == ".gz" and magic != b"\x1f\x8b":
         raise InputError(p, "is named .gz but is not gzip", "Fetch it again, or rename it if it is plain text")
-    return xopen(p, "rb", threads=0)
+    return xopen(p, "rb", threads=1)  # decompressed ahead by a second thread
 
 
 def _sniff(stream) -> str:
@@ -141,15 +150,17 @@ def _sniff(stream) -> str:
         if head.startswith(start): return name
     return ""
 
-# %% ../nbs/00_sequences.ipynb #4d246a41
+# %% ../nbs/00_sequences.ipynb #8276d981
 def _dnaio_records(stream, kind):
-    with dnaio.open(stream, fileformat=kind, open_threads=0) as reader:
-        for r in reader: yield r.name, r.sequence
+    with dnaio.open(stream, fileformat=kind, open_threads=0) as reader: yield from reader
 
 
-def _genbank_records(stream):
+def _genbank_records(stream, _):
     text = io.TextIOWrapper(stream, "ascii", errors="replace")
-    for r in SeqIO.parse(text, "genbank"): yield f"{r.id} {r.description}", bytes(r.seq)
+    for r in SeqIO.parse(text, "genbank"): yield dnaio.SequenceRecord(f"{r.id} {r.description}", str(r.seq))
+
+
+_READERS = {"fasta": (_dnaio_records, 4), "fastq": (_dnaio_records, 500), "genbank": (_genbank_records, 1)}  # and the records of a block
 
 
 def read_sequences(
@@ -171,22 +182,44 @@ def read_sequences(
             kind = _sniff(stream)
             if not kind:
                 raise InputError(path, "is neither FASTA, FASTQ nor GenBank", "Give a nucleotide sequence file, plain or .gz")
-            for header, letters in _genbank_records(stream) if kind == "genbank" else _dnaio_records(stream, kind):
-                last, _, description = header.partition(" ")
-                record = SequenceRecord(last, description, _encode_record(path, last, letters))
-                if unique_ids:
-                    if last in seen: raise InputError(path, "this id occurs twice", "Make the record ids unique", record=last)
-                    seen.add(last)
-                summary.add(record)
-                yield record
+            reader, size = _READERS[kind]
+            for block in _blocks(reader(stream, kind), size):
+                for parsed, codes in zip(block, _encode_block(path, block, summary)):
+                    last, _, description = parsed.name.partition(" ")
+                    if unique_ids:
+                        if last in seen: raise InputError(path, "this id occurs twice", "Make the record ids unique", record=last)
+                        seen.add(last)
+                    yield SequenceRecord(last, description, codes)
     except (dnaio.FileFormatError, EOFError, OSError, zlib.error, ValueError) as e:
         if isinstance(e, InputError) or (isinstance(e, ValueError) and not isinstance(e, dnaio.FileFormatError)): raise
         raise InputError(path, *_parser_problem(e), record=last) from e
 
 
-def _encode_record(path, name, letters) -> np.ndarray:
-    try: return encode_bases(letters)
-    except ValueError as e: raise InputError(path, f"{e} (a protein?)", "Give DNA or RNA", record=name) from e
+def _blocks(records: Iterator, size: int) -> Iterator[list]:
+    "Records in lists of `size`; an error of the parser comes after the records before it."
+    while True:
+        block = []
+        try: block.extend(islice(records, size))
+        except Exception:
+            yield block
+            raise
+        if not block: return
+        yield block
+
+
+def _encode_block(path, block: list, summary: ReadSummary) -> Iterator[np.ndarray]:
+    "Base codes of the records of a block, translated together: most reads are too short to be worth a call of their own."
+    letters = [r.sequence for r in block]
+    try: codes = _translate("".join(letters))
+    except ValueError as e:
+        if len(block) == 1: raise InputError(path, f"{e} (a protein?)", "Give DNA or RNA", record=block[0].name.partition(" ")[0]) from e
+        for one in block: yield from _encode_block(path, [one], summary)
+        return
+    summary.add(block, codes)
+    codes, end = np.frombuffer(codes, np.uint8), 0
+    for text in letters:
+        start, end = end, end + len(text)
+        yield codes[start:end].copy()
 
 
 def _parser_problem(e: Exception) -> tuple[str, str]:

@@ -48,7 +48,6 @@ def test_killed_run_resumes_to_the_same_weights(corpus, tmp_path):
 
 
 def test_two_processes_share_the_corpus(corpus, tmp_path):
-    pytest.importorskip("accelerate")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python", *CLI]
     for name in ("a", "b"):
         said = run(*torchrun, *pretrain(corpus, tmp_path / name))

@@ -1,0 +1,68 @@
+"""Time and memory against the size of the corpus; each size in a process of its own."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from common import measurement, peak_memory, sample_codes
+
+HERE = Path(__file__).parent
+
+
+def write_fasta(path: Path, mbp: int):
+    "The shipped genomes, then simulated records of 5 Mbp at most."
+    real, rng = sample_codes(min(mbp, 16)), np.random.default_rng(0)
+    with open(path, "wb") as f:
+        for i in range(0, mbp, 5):
+            size = min(5, mbp - i) * 1_000_000
+            codes = real[i * 1_000_000 :][:size] if i < 15 else rng.integers(0, 4, size).astype(np.uint8)
+            f.write(f">record{i}\n".encode() + np.frombuffer(b"ACGTN", np.uint8)[codes].tobytes() + b"\n")
+
+
+def grow(mbp: int) -> dict:
+    "Build, load and train with a corpus of that size; runs in its own process."
+    from genomic_ulmfit.corpus import GenomeCorpus
+    from genomic_ulmfit.data import GenomeLMDataLoaders
+    from genomic_ulmfit.learner import genome_lm_learner
+
+    with tempfile.TemporaryDirectory() as tmp:
+        write_fasta(Path(tmp) / "a.fa", mbp)
+        start = time.perf_counter()
+        GenomeCorpus.build([Path(tmp) / "a.fa"], Path(tmp) / "c")
+        build = time.perf_counter() - start
+        start = time.perf_counter()
+        dls = GenomeLMDataLoaders.from_corpus(GenomeCorpus(Path(tmp) / "c"), valid="train", bs=64, tokens=70, valid_batches=1)
+        batches = iter(dls.train)
+        next(batches)
+        first, start = time.perf_counter() - start, time.perf_counter()
+        n = min(len(dls.train) - 1, 300)
+        for _ in range(n): next(batches)
+        load, start = n * 64 * 70 / (time.perf_counter() - start), time.perf_counter()
+        learn = genome_lm_learner(dls, "tiny")
+        with learn.no_bar(), learn.no_logging(): learn.fit_budget(1e-3, tokens=64 * 70 * 40, parts=1)
+        train = 64 * 70 * 40 / (time.perf_counter() - start)
+    return {"build": build / mbp, "first batch": first, "load": load / 1e6, "train": train / 1e6, "peak memory": peak_memory()}
+
+
+UNITS = {"build": "s per Mbp", "first batch": "s", "load": "M tokens/s", "train": "M tokens/s", "peak memory": "MB"}
+
+
+def measurements(quick: bool):
+    "All measurements of this benchmark."
+    sizes, base = (1, 5, 20) if quick else (1, 10, 100, 1000), None
+    for mbp in sizes:
+        done = subprocess.run([sys.executable, str(HERE / "bench_growth.py"), str(mbp)], capture_output=True, text=True, cwd=HERE)
+        if done.returncode: raise RuntimeError(done.stderr)
+        found = json.loads(done.stdout.splitlines()[-1])
+        base = base or found
+        for name, value in found.items():
+            more = value - base[name]
+            if name == "peak memory": yield measurement(f"growth, peak memory above that of 1 Mbp, {mbp} Mbp", more, "MB", goal="at most 300")
+            else: yield measurement(f"growth, {name}, {mbp} Mbp", value, UNITS[name], "a corpus of 1 Mbp", base[name], value / base[name])
+
+
+if __name__ == "__main__": print(json.dumps(grow(int(sys.argv[1]))))

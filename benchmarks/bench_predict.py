@@ -1,0 +1,95 @@
+"""Classification of reads of 150 bases by a trained model, beside fastai's `get_preds` with a model of the same sizes; padding; memory of a stream."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from common import compare, measurement, peak_memory, sample_codes
+from fastai.callback.rnn import rnn_cbs
+from fastai.data.core import DataLoaders
+from fastai.data.load import DataLoader
+from fastai.learner import Learner
+from fastai.losses import CrossEntropyLossFlat
+from fastai.text.models import AWD_LSTM, awd_lstm_clas_config, get_text_classifier
+
+from genomic_ulmfit.cli import main
+from genomic_ulmfit.data import LabelledReads, ReadDataLoaders, Spans
+from genomic_ulmfit.kmers import KmerTokenizer
+from genomic_ulmfit.learner import GenomeModel, _batches, genome_classifier_learner
+from genomic_ulmfit.models import get_preset
+from genomic_ulmfit.sequences import decode_bases
+
+LENGTH, CLASSES = 150, 8
+
+
+def reads(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    "Reads of the shipped genomes, labelled by the eighth of the text that they come from."
+    codes = sample_codes(16)
+    start = np.random.default_rng(seed).integers(0, len(codes) - LENGTH, n)
+    return codes[start[:, None] + np.arange(LENGTH)], start * CLASSES // len(codes)
+
+
+def trained(preset: str, n: int, tokenizer=KmerTokenizer(5, 2)) -> GenomeModel:
+    "A classifier trained on some reads."
+    datasets = [LabelledReads(Spans.from_sequences(list(x)), y.astype(np.int64), [f"part {i}" for i in range(CLASSES)], tokenizer, bs=64) for x, y in (reads(n, 0), reads(64, 1))]
+    learn = genome_classifier_learner(ReadDataLoaders.from_datasets(*datasets, device="cpu"), preset=preset)
+    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(1, 4e-3)
+    return learn.to_model(read_length=LENGTH)
+
+
+def stock(preset: str, ids: torch.Tensor):
+    "fastai's `get_preds` over reads that are already token ids."
+    p = get_preset(preset)
+    config = awd_lstm_clas_config | {"emb_sz": p.emb, "n_hid": p.hidden, "n_layers": p.layers}
+    model = get_text_classifier(AWD_LSTM, KmerTokenizer(5, 2).vocab_size, CLASSES, seq_len=72, config=config, max_len=72 * 20)
+    dl = DataLoader([(row, torch.tensor(0)) for row in ids], bs=64)
+    learn = Learner(DataLoaders(dl, dl, device="cpu"), model, loss_func=CrossEntropyLossFlat(), cbs=rnn_cbs())
+    def predict():
+        with learn.no_bar(): return learn.get_preds(dl=dl)
+    return predict
+
+
+def padding_share() -> float:
+    "Padded share of the bases of a chunk of reads of 75 to 300 bases."
+    length = np.random.default_rng(0).integers(75, 301, 5000)
+    padded = sum(len(rows) * length[rows].max() for rows in _batches(length, 15_000))
+    return 1 - length.sum() / padded
+
+
+def stream_memory(model: Path, n: int, folder: Path) -> float:
+    "MB that `genomic-ulmfit predict` holds at most for a FASTQ of so many reads."
+    text, file = decode_bases(sample_codes(4)), folder / f"{n}.fq"
+    start = np.random.default_rng(0).integers(0, len(text) - LENGTH, n)
+    with open(file, "w") as f: f.writelines(f"@r{i}\n{text[s : s + LENGTH]}\n+\n{'I' * LENGTH}\n" for i, s in enumerate(start))
+    done = subprocess.run([sys.executable, __file__, str(model), str(file)], capture_output=True, text=True, check=True)
+    assert len((folder / "out.tsv").read_text().splitlines()) == n + 1
+    return float(done.stdout.splitlines()[-1])
+
+
+def measurements(quick: bool):
+    "All measurements of this benchmark."
+    for preset in ("tiny",) if quick else ("tiny", "small"):
+        model, n = trained(preset, 3000 if quick else 15_000), 500 if quick else 1000
+        x = reads(n, 2)[0]
+        get_preds = stock(preset, model.tokenizer.batch(torch.from_numpy(x)))
+        once = lambda: model.predict_proba(list(x), both_strands=False, phases=1)
+        yield compare(f"predict {preset}, reads as they are", "M reads/s", once, get_preds, "fastai get_preds, float32", n / 1e6, goal=3)
+        yield compare(f"predict {preset}, both strands and phases", "M reads/s", lambda: model.predict_proba(list(x)), get_preds, "fastai get_preds, float32, one strand", n / 1e6)
+        many = list(reads(2000 if quick else 20_000, 3)[0])
+        fast = model.predict_proba(many, both_strands=False, phases=1)
+        exact = model.predict_proba(many, both_strands=False, phases=1, exact=True)
+        yield measurement(f"predict {preset}, same class as in float32", float((fast.argmax(1) == exact.argmax(1)).mean()), "of reads", goal=0.999, repetitions=len(many))
+    yield measurement("predict, padding in reads of 75 to 300 bases", padding_share(), "of the bases", goal="at most 0.05")
+    few, many = (2000, 20_000) if quick else (20_000, 200_000)
+    with tempfile.TemporaryDirectory() as tmp:
+        model = trained("nano", 500, KmerTokenizer(6, 6)).save(Path(tmp) / "model")
+        small, large = (stream_memory(model, n, Path(tmp)) for n in (few, many))
+    yield measurement(f"predict nano, peak memory for {many:,} reads", large, "MB", f"{few:,} reads", small, large / small, "at most 1.1")
+
+
+if __name__ == "__main__":
+    main(["predict", sys.argv[1], sys.argv[2], "--fast", "--out", str(Path(sys.argv[2]).with_name("out.tsv"))])
+    print(peak_memory())
