@@ -190,7 +190,7 @@ def demo(args):
     "Everything, from genomes to a tested classifier and a report."
     run_demo(args.out, table=args.genomes, label=args.label, minutes=args.minutes, preset=args.preset, test_reads=args.reads, seed=args.seed)
 
-# %% ../nbs/20_cli.ipynb #288df154
+# %% ../nbs/20_cli.ipynb #f2093234
 def _common(p, *, seed=True, json=True):
     if seed: p.add_argument("--seed", type=int, default=0, help="random seed (default 0)")
     if json: p.add_argument("--json", metavar="FILE", help="write the figures as JSON; - for standard output")
@@ -239,7 +239,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", default="demo-out", help="folder for results.json, model/ and report.html (default demo-out)")
     p.add_argument("--genomes", metavar="TABLE", help="TSV of your own genomes with the columns file, split (train, valid, test) and the label")
     p.add_argument("--label", default="genus", help="label column (default genus)")
-    p.add_argument("--minutes", type=float, default=4.9, help="minutes of training in all (default 4.9)")
+    p.add_argument("--minutes", type=float, default=4.7, help="minutes of training in all (default 4.7)")
     p.add_argument("--preset", choices=list(PRESETS), default="nano", help="size of the model (default nano)")
     p.add_argument("--reads", type=int, default=5000, help="test reads (default 5000)")
     _common(p, json=False)

@@ -200,7 +200,7 @@ def write_report(path, results: dict, curves: dict[str, pd.DataFrame], y: np.nda
     footer = f"Made by {results['command']} with seed {results['seed']}, {', '.join(f'{k} {v}' for k, v in results['versions'].items())}; peak memory {results['peak_memory_mb']:.0f} MB."
     return write_page(path, f"Which {results['recipe']['label']} does a read come from?", verdict(results["test"], results["baselines"]), sections, notes, footer)
 
-# %% ../nbs/19_demo.ipynb #d2746e22
+# %% ../nbs/19_demo.ipynb #d40156a3
 def _seconds_expected(minutes: float) -> dict[str, float]:
     return {"corpus": 5, **{s: 60 * minutes * share for s, share in SHARES.items()}, "baselines": 25, "evaluation": 20}
 
@@ -224,7 +224,7 @@ def run_demo(
     out,  # folder for corpus/, model/, results.json and report.html
     table=None,  # genomes: TSV, CSV or DataFrame with `file`, `split` and `label`; the shipped ones unless given
     label: str = "genus",  # what to classify by: a column of the table
-    minutes: float = 4.9,  # of training in all; corpus, baselines and evaluation take about one more
+    minutes: float = 4.7,  # of training in all; corpus, baselines and evaluation take about one more
     preset="nano",  # size of the network
     test_reads: int = 5000,  # reads to judge on
     seed: int = 0,

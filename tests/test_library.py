@@ -5,6 +5,7 @@ import pytest
 import torch
 from fastai.torch_core import set_seed
 
+from genomic_ulmfit import learner
 from genomic_ulmfit.all import (
     SAMPLE,
     CorpusReads,
@@ -122,3 +123,16 @@ def test_lower_case_rna_and_n_runs_predict_like_their_letters(models):
     a, b = model.predict_proba([dna, dna.replace("T", "U").lower()])
     np.testing.assert_allclose(a, b, atol=1e-6)
     assert np.isfinite(model.predict_proba(["N" * 50, "", dna[:30] + "N" * 40 + dna])).all()
+
+
+def test_prediction_falls_back_to_float32_where_rounding_changes_classes(models, monkeypatch):
+    model, reads = load_model(models / "clf"), ["ACGTTGCAAC" * 10, "GGGCCGCGCC" * 10]
+    exact = model.predict_proba(reads, exact=True)
+    assert model.about.get("bfloat16_agreement", 1) >= 0.999, "found out when the model was saved"
+    model.about.pop("bfloat16_agreement", None)
+    honest = type(model)._log_probs
+    monkeypatch.setattr(learner, "has_bf16", lambda device: True)
+    monkeypatch.setattr(type(model), "_log_probs", lambda self, codes, low: honest(self, codes, False)[:, :: -1 if low else 1])
+    with pytest.warns(UserWarning, match="predicting in float32"): p = model.predict_proba(reads)
+    np.testing.assert_array_equal(p, exact)
+    assert model.about["bfloat16_agreement"] < 0.5 and not model.may_round()
