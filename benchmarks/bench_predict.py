@@ -1,4 +1,4 @@
-"""Classification of reads of 150 bases by a trained model, beside fastai's `get_preds` with a model of the same sizes; padding; memory of a stream."""
+"""Classification of reads of 150 bases by a trained model, beside fastai's text classifier of the same sizes; padding; memory of a stream."""
 
 import subprocess
 import sys
@@ -6,14 +6,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
+from bench_tokenise import Slicer
 from common import compare, measurement, peak_memory, sample_codes
-from fastai.callback.rnn import rnn_cbs
-from fastai.data.core import DataLoaders
-from fastai.data.load import DataLoader
-from fastai.learner import Learner
-from fastai.losses import CrossEntropyLossFlat
-from fastai.text.models import AWD_LSTM, awd_lstm_clas_config, get_text_classifier
+from fastai.text.all import AWD_LSTM, CategoryBlock, ColReader, DataBlock, DataLoader, TextBlock, Tokenizer, awd_lstm_clas_config, text_classifier_learner
 
 from genomic_ulmfit.cli import main
 from genomic_ulmfit.data import LabelledReads, ReadDataLoaders, Spans
@@ -40,16 +37,19 @@ def trained(preset: str, n: int, tokenizer=KmerTokenizer(5, 2)) -> GenomeModel:
     return learn.to_model(read_length=LENGTH)
 
 
-def stock(preset: str, ids: torch.Tensor):
-    "fastai's `get_preds` over reads that are already token ids."
-    p = get_preset(preset)
+def stock(preset: str, tokenizer: KmerTokenizer, codes: np.ndarray):
+    "fastai's text classifier of the same sizes on the same k-mers: a function that predicts reads from text, and one that predicts reads that are cut into k-mers already."
+    p, table = get_preset(preset), pd.DataFrame({"text": [decode_bases(c) for c in codes], "label": 0})
+    blocks = TextBlock(Tokenizer(Slicer(), rules=[]), vocab=tokenizer.vocab, seq_len=72), CategoryBlock(list(range(CLASSES)))
+    dls = DataBlock(blocks, get_x=ColReader("text"), get_y=ColReader("label")).dataloaders(table[:200], bs=64, device="cpu")
     config = awd_lstm_clas_config | {"emb_sz": p.emb, "n_hid": p.hidden, "n_layers": p.layers}
-    model = get_text_classifier(AWD_LSTM, KmerTokenizer(5, 2).vocab_size, CLASSES, seq_len=72, config=config, max_len=72 * 20)
-    dl = DataLoader([(row, torch.tensor(0)) for row in ids], bs=64)
-    learn = Learner(DataLoaders(dl, dl, device="cpu"), model, loss_func=CrossEntropyLossFlat(), cbs=rnn_cbs())
-    def predict():
+    learn = text_classifier_learner(dls, AWD_LSTM, config=config, pretrained=False, seq_len=72, max_len=72 * 20)
+    def predict(dl):
         with learn.no_bar(): return learn.get_preds(dl=dl)
-    return predict
+    x = torch.stack([x for x, *_ in dls.test_dl(table).dataset])
+    assert (x == tokenizer.batch(torch.from_numpy(codes))[:, 1:]).all()
+    ready = DataLoader([(row, torch.tensor(0)) for row in x], bs=64)
+    return (lambda: predict(dls.test_dl(table))), (lambda: predict(ready))
 
 
 def padding_share() -> float:
@@ -74,10 +74,11 @@ def measurements(quick: bool):
     for preset in ("tiny",) if quick else ("tiny", "small"):
         model, n = trained(preset, 3000 if quick else 15_000), 500 if quick else 1000
         x = reads(n, 2)[0]
-        get_preds = stock(preset, model.tokenizer.batch(torch.from_numpy(x)))
-        once = lambda: model.predict_proba(list(x), both_strands=False, phases=1)
-        yield compare(f"predict {preset}, reads as they are", "M reads/s", once, get_preds, "fastai get_preds, float32", n / 1e6, goal=3)
-        yield compare(f"predict {preset}, both strands and phases", "M reads/s", lambda: model.predict_proba(list(x)), get_preds, "fastai get_preds, float32, one strand", n / 1e6)
+        texts, (from_text, from_ids) = [decode_bases(c) for c in x], stock(preset, model.tokenizer, x)
+        once = lambda: model.predict_proba(texts, both_strands=False, phases=1)
+        yield compare(f"predict {preset}, reads as text", "M reads/s", once, from_text, "fastai test_dl and get_preds, float32", n / 1e6, goal=3)
+        yield compare(f"predict {preset}, beside the network alone", "M reads/s", once, from_ids, "fastai get_preds of k-mer ids, float32", n / 1e6)
+        yield compare(f"predict {preset}, both strands and phases", "M reads/s", lambda: model.predict_proba(texts), from_text, "fastai test_dl and get_preds, float32, one strand", n / 1e6)
         many = list(reads(2000 if quick else 20_000, 3)[0])
         fast = model.predict_proba(many, both_strands=False, phases=1)
         exact = model.predict_proba(many, both_strands=False, phases=1, exact=True)

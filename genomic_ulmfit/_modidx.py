@@ -172,6 +172,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'genomic_ulmfit.data.ToBases': ('data.html#tobases', 'genomic_ulmfit/data.py'),
                                      'genomic_ulmfit.data.ToBases.decodes': ('data.html#tobases.decodes', 'genomic_ulmfit/data.py'),
                                      'genomic_ulmfit.data.ToBases.encodes': ('data.html#tobases.encodes', 'genomic_ulmfit/data.py'),
+                                     'genomic_ulmfit.data._let_go': ('data.html#_let_go', 'genomic_ulmfit/data.py'),
                                      'genomic_ulmfit.data._sequence_table': ('data.html#_sequence_table', 'genomic_ulmfit/data.py'),
                                      'genomic_ulmfit.data.gather': ('data.html#gather', 'genomic_ulmfit/data.py'),
                                      'genomic_ulmfit.data.label_numbers': ('data.html#label_numbers', 'genomic_ulmfit/data.py'),

@@ -7,7 +7,8 @@ __all__ = ['Spans', 'gather', 'warn_of_short', 'LMWindows', 'LabelledReads', 're
            'label_numbers', 'BatchLoader', 'GenomeLMDataLoaders', 'table_codes', 'ReadDataLoaders', 'labelled_table',
            'warn_of_leakage', 'TensorBases', 'TensorKmers', 'ToBases', 'Kmerize', 'pad_bases', 'SequenceBlock']
 
-# %% ../nbs/03_data.ipynb #d9722740
+# %% ../nbs/03_data.ipynb #64e67be5
+import mmap
 import time
 import warnings
 import zlib
@@ -28,7 +29,7 @@ from .corpus import GenomeCorpus, check_splits, fingerprint, read_table
 from .kmers import NO_LOSS, PAD, UNKNOWN, KmerTokenizer
 from .sequences import PAD_CODE, InputError, decode_bases, encode_bases, read_sequences, reverse_complement
 
-# %% ../nbs/03_data.ipynb #88f2a658
+# %% ../nbs/03_data.ipynb #d2ebb6ae
 class Spans(NamedTuple):
     "Sequences as pieces of one array of base codes."
 
@@ -52,12 +53,20 @@ class Spans(NamedTuple):
         return cls(np.concatenate(codes) if codes else np.empty(0, np.uint8), np.cumsum(length) - length, length)
 
     def digest(self) -> str:
-        "A short checksum of the places and of 512 of the bases: tells one text from another, at no cost."
-        some = self.bases[:: len(self.bases) // 512 + 1]
+        "A short checksum of the places and of 64 of the bases: tells one text from another, at no cost."
+        some = self.bases[:: len(self.bases) // 64 + 1].copy()
+        _let_go(self.bases)
         return f"{zlib.crc32(np.concatenate([self.start, self.length, some])):08x}"
 
 
 _COMPLEMENT = reverse_complement(np.array([5, 4, 3, 2, 1, 0], np.uint8))  # code -> code of the paired base
+
+
+def _let_go(array: np.ndarray):
+    "Unmap the pages that were read from a mapped file: they stay in the system's cache, and the process doesn't grow to the size of the corpus."
+    while isinstance(array, np.ndarray): array = array.base
+    if isinstance(array, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"): array.madvise(mmap.MADV_DONTNEED)
+
 
 
 def gather(
@@ -72,6 +81,7 @@ def gather(
     for row, first, n, other in zip(rows, start.tolist(), length.tolist(), flip.tolist()):
         piece = bases[first : first + n]
         row[:n] = _COMPLEMENT[piece[::-1]] if other else piece
+    _let_go(bases)
     return rows
 
 # %% ../nbs/03_data.ipynb #312d2af9
