@@ -113,7 +113,7 @@ def train(args):
     else: dls = ReadDataLoaders.from_df(_table_file(args.data), tokenizer, label=args.label, bs=args.bs, seed=args.seed)
     _fit(genome_classifier_learner(dls, pretrained=model, preset=args.preset), args, about, gradual=bool(model))
 
-# %% ../nbs/20_cli.ipynb #86b44999
+# %% ../nbs/20_cli.ipynb #dcd9e154
 def _is_corpus(path) -> bool: return Path(path).is_dir()
 
 
@@ -188,11 +188,11 @@ def predict(args):
 
 def demo(args):
     "Everything, from genomes to a tested classifier and a report."
-    run_demo(args.out, table=args.genomes, label=args.label, minutes=args.minutes, preset=args.preset, test_reads=args.reads, seed=args.seed)
+    _write_json(args.json, run_demo(args.out, table=args.genomes, label=args.label, minutes=args.minutes, preset=args.preset, test_reads=args.reads, seed=args.seed))
 
-# %% ../nbs/20_cli.ipynb #f2093234
-def _common(p, *, seed=True, json=True):
-    if seed: p.add_argument("--seed", type=int, default=0, help="random seed (default 0)")
+# %% ../nbs/20_cli.ipynb #f60be069
+def _common(p, *, random=True, json=True):
+    p.add_argument("--seed", type=int, default=0, help="random seed (default 0)" if random else "taken as by all commands; nothing is random here")
     if json: p.add_argument("--json", metavar="FILE", help="write the figures as JSON; - for standard output")
 
 
@@ -242,7 +242,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--minutes", type=float, default=4.7, help="minutes of training in all (default 4.7)")
     p.add_argument("--preset", choices=list(PRESETS), default="nano", help="size of the model (default nano)")
     p.add_argument("--reads", type=int, default=5000, help="test reads (default 5000)")
-    _common(p, json=False)
+    _common(p)
 
     builders = commands.add_parser("corpus", help="Make a corpus from sequence files.").add_subparsers(dest="action", required=True, metavar="ACTION")
     p = add(corpus_build, builders, "build", " A table has the column file (paths relative to it), and may have split (train, valid, test) and labels.")
@@ -252,7 +252,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--base", help="folder that the table's paths are relative to (default: the table's)")
     p.add_argument("--hold-out", type=int, default=0, metavar="N", help="move every N-th record of a training file to the split valid")
     p.add_argument("--overwrite", action="store_true", help="replace an existing corpus")
-    _common(p, seed=False)
+    _common(p, random=False)
 
     p = add(pretrain, more=" Learns from the split train of a corpus and watches valid.")
     p.add_argument("corpus", help="corpus folder")
@@ -280,7 +280,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("reads", help="FASTA or FASTQ, plain or .gz; - for standard input")
     p.add_argument("--out", help="file to write (default standard output)")
     p.add_argument("--probabilities", action="store_true", help="add a column per class")
-    _fast(p)
+    _fast(p); _common(p, random=False, json=False)
 
     p = add(evaluate)
     p.add_argument("model", help="model folder")

@@ -97,7 +97,9 @@ def test_budget_batch_device_and_corpus_that_do_not_do(corpus, tmp_path, capsys)
     assert not (tmp_path / "lm").exists()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_read_only_folder(corpus, tmp_path, capsys):
+def test_folder_that_cannot_be_written(corpus, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    fails(capsys, *pretrain(corpus, tmp_path / "file" / "lm"), names=["file"])
+    if os.geteuid() == 0: pytest.skip("root may write into a locked folder")
     (tmp_path / "locked").mkdir(mode=0o500)
     fails(capsys, *pretrain(corpus, tmp_path / "locked" / "lm"), names=["locked"])
