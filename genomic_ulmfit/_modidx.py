@@ -301,6 +301,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                             'genomic_ulmfit/learner.py'),
                                         'genomic_ulmfit.learner.GenomeModel.save': ( 'learner.html#genomemodel.save',
                                                                                      'genomic_ulmfit/learner.py'),
+                                        'genomic_ulmfit.learner.GenomeModel.stranded': ( 'learner.html#genomemodel.stranded',
+                                                                                         'genomic_ulmfit/learner.py'),
                                         'genomic_ulmfit.learner.GradualUnfreezing': ( 'learner.html#gradualunfreezing',
                                                                                       'genomic_ulmfit/learner.py'),
                                         'genomic_ulmfit.learner.GradualUnfreezing.after_fit': ( 'learner.html#gradualunfreezing.after_fit',

@@ -39,7 +39,7 @@ def lengths(text: str):
     try: low, _, high = text.partition("-"); return (int(low), int(high)) if high else int(low)
     except ValueError: raise argparse.ArgumentTypeError(f"{text!r} is neither a length such as 150 nor a range such as 100-300") from None
 
-# %% ../nbs/20_cli.ipynb #81a8a974
+# %% ../nbs/20_cli.ipynb #8abb26b9
 def _write_json(where, figures: dict):
     "Figures as JSON to a file, or `-` for standard output."
     text = json.dumps(figures, indent=1)
@@ -109,8 +109,8 @@ def train(args):
         corpus = GenomeCorpus(args.data)
         dls = ReadDataLoaders.from_corpus(corpus, args.label, tokenizer, length=args.length, error_rate=args.errors, bs=args.bs, seed=args.seed)
         about |= {**_sources(corpus), "read_length": list(args.length) if isinstance(args.length, tuple) else args.length, "error_rate": args.errors}
-    elif args.labels: dls = ReadDataLoaders.from_fasta(args.data, args.labels, tokenizer=tokenizer, label=args.label, bs=args.bs, seed=args.seed)
-    else: dls = ReadDataLoaders.from_df(_table_file(args.data), tokenizer, label=args.label, bs=args.bs, seed=args.seed)
+    elif args.labels: dls = ReadDataLoaders.from_fasta(args.data, args.labels, tokenizer=tokenizer, label=args.label, bs=args.bs, seed=args.seed, stranded=args.stranded)
+    else: dls = ReadDataLoaders.from_df(_table_file(args.data), tokenizer, label=args.label, bs=args.bs, seed=args.seed, stranded=args.stranded)
     _fit(genome_classifier_learner(dls, pretrained=model, preset=args.preset), args, about, gradual=bool(model))
 
 # %% ../nbs/20_cli.ipynb #dcd9e154
@@ -190,7 +190,7 @@ def demo(args):
     "Everything, from genomes to a tested classifier and a report."
     _write_json(args.json, run_demo(args.out, table=args.genomes, label=args.label, minutes=args.minutes, preset=args.preset, test_reads=args.reads, seed=args.seed))
 
-# %% ../nbs/20_cli.ipynb #f60be069
+# %% ../nbs/20_cli.ipynb #b94cab62
 def _common(p, *, random=True, json=True):
     p.add_argument("--seed", type=int, default=0, help="random seed (default 0)" if random else "taken as by all commands; nothing is random here")
     if json: p.add_argument("--json", metavar="FILE", help="write the figures as JSON; - for standard output")
@@ -273,6 +273,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("data", help="corpus folder, table with the columns sequence, label, split, or FASTA with --labels")
     p.add_argument("--pretrained", metavar="MODEL", help="folder of a language model; without it the classifier is trained from scratch")
     p.add_argument("--out", required=True, help="model folder to make")
+    p.add_argument("--stranded", action="store_true", help="the sequences of the table or FASTA have a direction, as promoters do: leave the other strand alone")
     _reads(p); _kmers(p); _budget(p, 4e-3, 128, epochs=True); _common(p)
 
     p = add(predict, more=" Writes a TSV: id, label, confidence.")

@@ -162,7 +162,7 @@ class LMWindows:
         text = [(self.tokenizer.decode(r), [self.tokenizer.token(int(i)) for i in r[:8]]) for r in x[:max_n]]
         return pd.DataFrame({"bases": [t[:60] + "…" for t, _ in text], "k-mers": [" ".join(w) + " …" for _, w in text], "targets": [(r != NO_LOSS).sum().item() for r in y[:max_n]]})
 
-# %% ../nbs/03_data.ipynb #ae873f90
+# %% ../nbs/03_data.ipynb #71e67a4b
 class LabelledReads:
     "Batches of given sequences with labels, similar lengths together; of the share of process `rank` of `ranks`."
 
@@ -177,8 +177,9 @@ class LabelledReads:
         bs: int = 64,  # sequences in a batch
         augment: bool = True,  # shuffle, random strand and phase; else file order by length, as they are
         seed: int = 0,
+        stranded: bool = False,  # the sequences have a direction: never show the other strand
     ):
-        self.spans, self.y, self.classes, self.tokenizer, self.bs, self.augment, self.seed = spans, y, list(classes), tokenizer, bs, augment, seed
+        self.spans, self.y, self.classes, self.tokenizer, self.bs, self.augment, self.seed, self.stranded = spans, y, list(classes), tokenizer, bs, augment, seed, stranded
         self.epoch, self._order = -1, (None, None)
         warn_of_short(spans, tokenizer)
 
@@ -212,7 +213,7 @@ class LabelledReads:
         if self.augment:
             rng = np.random.default_rng((self.seed, self.epoch + 1, i))
             phase = np.minimum(rng.integers(self.tokenizer.stride, size=len(n)), np.maximum(length - self.tokenizer.k, 0))
-            start, length, flip = start + phase, length - phase, rng.random(len(n)) < 0.5
+            start, length, flip = start + phase, length - phase, None if self.stranded else rng.random(len(n)) < 0.5
         return torch.from_numpy(gather(self.spans.bases, start, length, flip)), torch.from_numpy(self.y[n])
 
     def to_tokens(self, batch):
@@ -412,7 +413,7 @@ def table_codes(table: pd.DataFrame, sequence: str = "sequence", where="the tabl
         except (ValueError, TypeError) as e: raise InputError(where, f"column {sequence!r}: {e}", "Give DNA or RNA", record=str(row)) from e
     return out
 
-# %% ../nbs/03_data.ipynb #2f2d67b9
+# %% ../nbs/03_data.ipynb #d247cc49
 class ReadDataLoaders(DataLoaders):
     "Classifier loaders over labelled sequences or reads drawn from genomes."
 
@@ -444,6 +445,7 @@ class ReadDataLoaders(DataLoaders):
         split: str = "split",  # column with train and valid; test rows are left alone
         bs: int = 64,  # sequences in a batch
         seed: int = 0,
+        stranded: bool = False,  # the sequences have a direction, as promoters do: the other strand is neither learned from nor judged
         device=None,  # fastai's default device unless given
     ):
         "From a table of labelled sequences."
@@ -454,7 +456,7 @@ class ReadDataLoaders(DataLoaders):
         warn_of_leakage(codes["train"], codes["valid"])
         train, valid = (
             LabelledReads(Spans.from_sequences(codes[s]), label_numbers(rows[s][label].to_numpy(), classes, where), classes,
-                          tokenizer or KmerTokenizer(), bs, s == "train", seed)
+                          tokenizer or KmerTokenizer(), bs, s == "train", seed, stranded)
             for s in ("train", "valid")
         )
         return cls.from_datasets(train, valid, device)

@@ -406,7 +406,7 @@ def genome_classifier_learner(
     kwargs = {"metrics": [accuracy], "loss_func": CrossEntropyLossFlat(), "splitter": classifier_groups, **kwargs}
     return GenomeLearner(dls, model, cbs=[DevicePrecision(), GradientClip(clip), *kwargs.pop("cbs", [])], **kwargs)
 
-# %% ../nbs/06_learner.ipynb #f75cbeeb
+# %% ../nbs/06_learner.ipynb #894a20c5
 MODEL_FORMAT = "genomic_ulmfit-model/1"
 _PICKLES = {".pkl", ".pickle", ".pth", ".pt", ".bin", ".ckpt"}
 
@@ -428,6 +428,11 @@ class GenomeModel:
     def kind(self) -> str:
         "`language-model` or `classifier`."
         return "classifier" if self.classes else "language-model"
+
+    @property
+    def stranded(self) -> bool:
+        "Whether it was trained on sequences that have a direction, and judges them as they are."
+        return bool(self.about.get("stranded"))
 
     @property
     def read_length(self) -> int:
@@ -534,14 +539,15 @@ def _pretrained(source, tokenizer: KmerTokenizer, kind: str) -> GenomeModel | No
     if model.tokenizer != tokenizer: raise InputError(name, f"was trained with {model.tokenizer!r}, the loaders cut {tokenizer!r}", "Make the loaders with the model's tokenizer")
     return model
 
-# %% ../nbs/06_learner.ipynb #9581291d
+# %% ../nbs/06_learner.ipynb #d21c16fa
 @patch
 def to_model(self: GenomeLearner, **about) -> GenomeModel:
     "What has been trained, detached from the loaders."
     classes = list(self.dls.vocab) if hasattr(self.dls, "vocab") else None
+    if getattr(self.dls.train.dataset, "stranded", False): about["stranded"] = True
     return GenomeModel(self.model, self.tokenizer, self.model.preset, classes, about)
 
-# %% ../nbs/06_learner.ipynb #d7bb1c38
+# %% ../nbs/06_learner.ipynb #1fb1f10c
 def _batches(length: np.ndarray, bases: int) -> list[np.ndarray]:
     "Row numbers in batches of about `bases` padded bases, similar lengths together."
     order, out, at = np.argsort(length, kind="stable")[::-1], [], 0
@@ -577,7 +583,7 @@ def _in_threads(function, jobs: list, device: torch.device) -> Iterator:
 def predict_proba(
     self: GenomeModel,
     sequences,  # letters or base codes, a list
-    both_strands: bool = True,  # average over the read and its reverse complement
+    both_strands: bool | None = None,  # average over the read and its reverse complement; unless given, not where the model is `stranded`
     phases: int | None = None,  # reading phases to average over: cut from the first base on, from the second, …; as many as the stride unless given
     window: int | None = None,  # longer sequences are judged in windows of so many bases; twice the reads it was trained on unless given
     batch_bases: int = 15_000,  # bases in a batch
@@ -588,7 +594,8 @@ def predict_proba(
     spans = Spans.from_sequences(sequences)
     owner, first, size = _windows(spans.length, window or 2 * self.read_length)
     low = not exact and self.may_round()
-    views = list(product(range(phases or self.tokenizer.stride), (False, True)[: 1 + both_strands]))
+    strands = (False, True) if both_strands or (both_strands is None and not self.stranded) else (False,)
+    views = list(product(range(phases or self.tokenizer.stride), strands))
 
     def judge(rows: np.ndarray) -> np.ndarray:
         total = 0

@@ -79,7 +79,8 @@ def test_train_and_evaluate_from_table_and_fasta(tmp_path, genomes):
     table.drop(columns="sequence").to_csv(tmp_path / "labels.tsv", sep="\t", index=False)
     (tmp_path / "t.fa").write_text("".join(f">{r.id}\n{r.sequence}\n" for r in table.itertuples()))
     common = ["--epochs", "2", "--bs", "16", "--preset", "tiny", "--k", "3"]
-    assert main(["train", str(tmp_path / "t.tsv"), "--out", str(tmp_path / "m1"), *common]) == 0
+    assert main(["train", str(tmp_path / "t.tsv"), "--stranded", "--out", str(tmp_path / "m1"), *common]) == 0
+    assert learner.load_model(tmp_path / "m1").stranded
     assert main(["train", str(tmp_path / "t.fa"), "--labels", str(tmp_path / "labels.tsv"), "--out", str(tmp_path / "m2"), *common]) == 0
     for data, more in (("t.tsv", []), ("t.fa", ["--labels", str(tmp_path / "labels.tsv")])):
         assert main(["evaluate", str(tmp_path / "m1"), str(tmp_path / data), *more, "--json", str(tmp_path / f"{data}.json")]) == 0
