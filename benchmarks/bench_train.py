@@ -1,9 +1,11 @@
 """A training step of the language model, beside a bare PyTorch loop of the same sizes and fastai's stock AWD-LSTM."""
 
 import statistics
+from functools import partial
 
 import torch
 from common import compare, measurement, sample_codes, seconds
+from fastai.optimizer import Adam
 from fastai.text.models import AWD_LSTM, awd_lstm_lm_config, get_language_model
 from torch import nn
 
@@ -39,18 +41,12 @@ def stock(vocab: int, preset, drop_mult: float):
     return get_language_model(AWD_LSTM, vocab, config, drop_mult=drop_mult)
 
 
-def own(dls, preset, drop_mult: float):
-    "The learner's model and loss."
-    learn = genome_lm_learner(dls, preset, drop_mult=drop_mult)
-    return learn.model, learn.loss_func
-
-
 class Step:
-    "A training step: forward, loss, backward, Adam; returns the loss."
+    "A training step: forward, loss, backward, optimiser; returns the loss."
 
-    def __init__(self, model, loss=None, low: bool = True):
+    def __init__(self, model, optimiser, loss=None, low: bool = True):
         self.model, self.loss, self.low = model.train(), loss or (lambda out, y: nn.functional.cross_entropy(out.flatten(0, 1), y.flatten())), low
-        self.optimiser = torch.optim.Adam(model.parameters(), 1e-3)
+        self.optimiser = optimiser(list(model.parameters()), lr=1e-3)
 
     def __call__(self, x, y):
         if hasattr(self.model, "reset"): self.model.reset()
@@ -63,12 +59,18 @@ class Step:
         return loss.item()
 
 
+def own(dls, preset, drop_mult: float) -> Step:
+    "The learner's model, loss and optimiser."
+    learn = genome_lm_learner(dls, preset, drop_mult=drop_mult)
+    return Step(learn.model, learn.opt_func, learn.loss_func)
+
+
 def loss_after(steps: int, dls) -> tuple[float, float]:
     "Mean loss of the last five of some steps without dropout: own in the device's precision, fastai's in float32, same start, same batches."
-    a = Step(*own(dls, "tiny", 0.0))
+    a = own(dls, "tiny", 0.0)
     theirs = stock(dls.train.dataset.tokenizer.vocab_size, "tiny", 1e-9)  # with 0 fastai's WeightDropout breaks in `reset`
     theirs[0].load_state_dict(a.model[0].state_dict(), strict=False)
-    b, losses = Step(theirs, low=False), []
+    b, losses = Step(theirs, Adam, low=False), []
     it = iter(dls.train)
     for _ in range(steps):
         x, y = next(it)
@@ -86,11 +88,11 @@ def measurements(quick: bool):
     work = BS * TOKENS / 1e6
     for preset in ("tiny", "small") if quick else ("tiny", "small", "full"):
         repetitions = {"tiny": 9, "small": 5, "full": 5}[preset]
-        plain, bare = Step(*own(dls, preset, 0.0)), Step(Bare(tokenizer.vocab_size, preset))
+        plain, bare = own(dls, preset, 0.0), Step(Bare(tokenizer.vocab_size, preset), partial(torch.optim.AdamW, fused=True))
         result = compare(f"train {preset}, no dropout", "M tokens/s", lambda: plain(x, y), lambda: bare(x, y), "nn.LSTM in a bare loop, same precision", work, goal=0.95, repetitions=repetitions)
         yield result
-        dropped, theirs = Step(*own(dls, preset, 1.0)), Step(stock(tokenizer.vocab_size, preset, 1.0), low=False)
-        yield compare(f"train {preset}, all dropouts", "M tokens/s", lambda: dropped(x, y), lambda: theirs(x, y), "fastai AWD_LSTM, float32", work, goal=1.4, repetitions=repetitions)
+        dropped, theirs = own(dls, preset, 1.0), Step(stock(tokenizer.vocab_size, preset, 1.0), Adam, low=False)
+        yield compare(f"train {preset}, all dropouts", "M tokens/s", lambda: dropped(x, y), lambda: theirs(x, y), "fastai AWD_LSTM and Adam, float32", work, goal=1.4, repetitions=repetitions)
         it = iter(dls.train)
         load = statistics.median(seconds(lambda: next(it)) for _ in range(20))
         yield measurement(f"train {preset}, the loader's share", load / (work / result["value"]), "of a step", goal="at most 0.03", repetitions=20)

@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['MODEL_FORMAT', 'DevicePrecision', 'seconds_per_step', 'TimeLimit', 'Speed', 'Checkpoint', 'last_checkpoint',
-           'GradualUnfreezing', 'tokenizer_of', 'GenomeLearner', 'genome_lm_learner', 'genome_classifier_learner',
-           'GenomeModel', 'model_card', 'find_device', 'load_model']
+           'GradualUnfreezing', 'tokenizer_of', 'GenomeLearner', 'fused_adamw', 'genome_lm_learner',
+           'genome_classifier_learner', 'GenomeModel', 'model_card', 'find_device', 'load_model']
 
-# %% ../nbs/06_learner.ipynb #e6c96631
+# %% ../nbs/06_learner.ipynb #dd42bcff
 import json
 import shutil
 import time
 import warnings
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -30,8 +31,9 @@ from fastai.callback.training import GradientClip
 from fastai.learner import Learner
 from fastai.losses import CrossEntropyLossFlat
 from fastai.metrics import accuracy
+from fastai.optimizer import OptimWrapper
 from fastai.torch_core import default_device, get_model, num_distrib, rank_distrib
-from fastcore.basics import patch
+from fastcore.basics import noop, patch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, load_model as load_weights, save_file, save_model as save_weights
 
@@ -144,7 +146,7 @@ class Speed(Callback):
         left = f", {timedelta(seconds=int(took * (1 - self.pct_train) / done))} left" if done > 0 else ""
         self.learn.progress.pbar.comment = f"{self.tokens / took:,.0f} tokens/s, {self.called} {self.smooth_loss.item() * self.scale:.3f}{left}"
 
-# %% ../nbs/06_learner.ipynb #400efa14
+# %% ../nbs/06_learner.ipynb #750da219
 class Checkpoint(Callback):
     "Save the state of training after each epoch."
 
@@ -174,25 +176,16 @@ class Checkpoint(Callback):
 
     def _write(self, folder: Path):
         save_weights(get_model(self.model), str(folder / "model.safetensors"))
-        tensors, numbers = _optimizer_state(self.opt)
+        tensors = {f"{i}.{k}": v.contiguous() for i, state in self.opt.state_dict()["state"].items() for k, v in state.items()}
         if torch.cuda.is_available(): tensors["cuda_rng"] = torch.cuda.get_rng_state()
         save_file({**tensors, "rng": torch.get_rng_state()}, folder / "optimizer.safetensors")
         limit = next((c for c in self.learn.cbs if isinstance(c, TimeLimit)), None)
         state = {
-            "plan": self.plan, "epoch": self.epoch + 1, "optimizer": numbers, "data_epoch": self.dls.train.dataset.epoch,
+            "plan": self.plan, "epoch": self.epoch + 1, "data_epoch": self.dls.train.dataset.epoch,
             "seconds": limit.elapsed() if limit else 0.0,
             "values": [[float(v) for v in row] for row in self.recorder.values], "losses": [float(x) for x in self.recorder.losses],
         }
         (folder / "state.json").write_text(json.dumps(state))
-
-
-def _optimizer_state(opt) -> tuple[dict, list]:
-    "State of a fastai optimizer as tensors by name and a list of plain numbers."
-    tensors, numbers = {}, []
-    for i, state in enumerate(opt.state_dict()["state"]):
-        tensors |= {f"{i}.{k}": v.contiguous() for k, v in state.items() if torch.is_tensor(v)}
-        numbers.append({k: v for k, v in state.items() if not torch.is_tensor(v)})
-    return tensors, numbers
 
 
 def last_checkpoint(folder) -> Path | None:
@@ -212,12 +205,11 @@ def _restore(learn: Learner, checkpoint: Path, plan: dict) -> dict:
     tensors = load_file(checkpoint / "optimizer.safetensors", device=str(learn.dls.device))
     torch.set_rng_state(tensors.pop("rng").cpu())
     if "cuda_rng" in tensors: torch.cuda.set_rng_state(tensors.pop("cuda_rng").cpu())
-    saved = [dict(n) for n in state["optimizer"]]
+    saved = defaultdict(dict)
     for name, value in tensors.items():
         i, key = name.split(".", 1)
         saved[int(i)][key] = value
-    hypers = learn.opt.state_dict()["hypers"]
-    learn.opt.load_state_dict({"state": saved, "hypers": hypers})
+    learn.opt.load_state_dict(learn.opt.state_dict() | {"state": dict(saved)})
     learn.dls.train.dataset.epoch = state["data_epoch"]
     return state
 
@@ -252,7 +244,7 @@ def _together(learn: Learner):
         learn.distributed_trainer._wrap_dl = lambda dl: dl
         yield
 
-# %% ../nbs/06_learner.ipynb #e5cca280
+# %% ../nbs/06_learner.ipynb #2daa1dfd
 def tokenizer_of(dls) -> KmerTokenizer:
     "The tokenizer of the library's loaders, or of a `DataBlock` with a `SequenceBlock`."
     found = getattr(dls.train.dataset, "tokenizer", None) or next((t.tokenizer for t in getattr(dls.train.after_batch, "fs", ()) if isinstance(t, Kmerize)), None)
@@ -294,7 +286,7 @@ class GenomeLearner(Learner):
         else: steps = epochs * len(data) * ranks
         if steps < 1: raise InputError("budget", f"is smaller than one batch of {batch:,} tokens", "Ask for more, or make the batch smaller")
         took = minutes if minutes is not None else steps / ranks * second / 60
-        _say(f"{second / batch / ranks * 1e6:,.1f} s per million tokens: {steps:,} batches of {batch:,} tokens{ranked}, about {took:.1f} min")
+        if self.logger is not noop: _say(f"{second / batch / ranks * 1e6:,.1f} s per million tokens: {steps:,} batches of {batch:,} tokens{ranked}, about {took:.1f} min")
         return steps, took
 
     @property
@@ -365,7 +357,15 @@ class GenomeLearner(Learner):
             raise
         if state: self.recorder.values = [*state["values"], *self.recorder.values]
 
-# %% ../nbs/06_learner.ipynb #a414079b
+# %% ../nbs/06_learner.ipynb #0d614b1e
+def fused_adamw(
+    params,  # groups of parameters
+    lr: float,
+) -> OptimWrapper:
+    "AdamW with decoupled weight decay (Loshchilov & Hutter 2019), for a `Learner`'s `opt_func`."
+    return OptimWrapper(params, torch.optim.AdamW, lr=lr, betas=(0.9, 0.99), eps=1e-5, weight_decay=0.01, fused=True)
+
+
 def genome_lm_learner(
     dls,  # `GenomeLMDataLoaders`
     preset="small",  # a name in `PRESETS`, or a `Preset`; with `pretrained` its own is used
@@ -385,7 +385,7 @@ def genome_lm_learner(
     cbs = [DevicePrecision(), GradientClip(clip), RNNCallback(), *([RNNRegularizer(alpha, beta)] if alpha or beta else [])]
     loss = CrossEntropyLossFlat()
     loss.func = StreamedCrossEntropy(ignore_index=NO_LOSS)
-    kwargs = {"metrics": [BitsPerBase(tokenizer.stride)], "loss_func": loss, "splitter": lm_groups, **kwargs}
+    kwargs = {"metrics": [BitsPerBase(tokenizer.stride)], "loss_func": loss, "splitter": lm_groups, "opt_func": fused_adamw, **kwargs}
     return GenomeLearner(dls, model, cbs=[*cbs, *kwargs.pop("cbs", [])], **kwargs)
 
 
@@ -403,7 +403,7 @@ def genome_classifier_learner(
     model = classifier(tokenizer, source.preset if source else preset, dls.c, drop_mult)
     model.preset = source.preset if source else get_preset(preset)
     if source: model.encoder.load_state_dict(source.model[0].state_dict())
-    kwargs = {"metrics": [accuracy], "loss_func": CrossEntropyLossFlat(), "splitter": classifier_groups, **kwargs}
+    kwargs = {"metrics": [accuracy], "loss_func": CrossEntropyLossFlat(), "splitter": classifier_groups, "opt_func": fused_adamw, **kwargs}
     return GenomeLearner(dls, model, cbs=[DevicePrecision(), GradientClip(clip), *kwargs.pop("cbs", [])], **kwargs)
 
 # %% ../nbs/06_learner.ipynb #894a20c5
