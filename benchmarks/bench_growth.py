@@ -1,6 +1,7 @@
 """Time and memory against the size of the corpus; each size in a process of its own."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,7 @@ def grow(mbp: int, steps: int) -> dict:
         start = time.perf_counter()
         GenomeCorpus.build([Path(tmp) / "a.fa"], Path(tmp) / "c")
         build = time.perf_counter() - start
+        os.sync()  # the disk is done with it
         start = time.perf_counter()
         dls = GenomeLMDataLoaders.from_corpus(GenomeCorpus(Path(tmp) / "c"), valid="train", bs=64, tokens=70, valid_batches=1)
         batches = iter(dls.train)

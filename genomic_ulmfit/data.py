@@ -91,7 +91,7 @@ def warn_of_short(spans: Spans, tokenizer: KmerTokenizer) -> int:
     if n: warnings.warn(f"{n} of {len(spans)} sequences are shorter than a k-mer of {tokenizer.k} bases: nothing can be learned from them", stacklevel=3)
     return n
 
-# %% ../nbs/03_data.ipynb #2a8131f7
+# %% ../nbs/03_data.ipynb #e2ea187e
 class LMWindows:
     "Batches of windows over sequences; item `i` is batch `i` of the current `epoch`, of the share of process `rank` of `ranks`."
 
@@ -111,8 +111,12 @@ class LMWindows:
         warn_of_short(spans, tokenizer)
         self.advance, self.width = tokens * tokenizer.stride, tokenizer.n_bases(tokens)
         whole = spans.length <= self.width
-        self.windows = np.where(whole, 1, -(-spans.length // self.advance) + augment)
-        self.ends, self.whole = np.cumsum(self.windows), whole
+        least = -(-spans.length // self.advance)
+        spare = least * self.advance - spans.length
+        tight = 2 * spare >= self.advance  # enough offsets to choose from without one window more, which counts in short records
+        self.windows = np.where(whole, 1, least + (augment & ~tight))
+        self.offsets = np.where(whole | (not augment), 1, np.where(tight, spare + 1, self.advance))
+        self.ends = np.cumsum(self.windows)
         self.steps, self.epoch, self._pass = steps or self.batches_per_pass, -1, (None, None, None)
 
     @property
@@ -132,7 +136,7 @@ class LMWindows:
         if self._pass[0] != number:
             rng = np.random.default_rng((self.seed, number))
             order = rng.permutation(int(self.ends[-1])).astype(np.uint32 if self.ends[-1] < 2**32 else np.int64)
-            offset = rng.integers(self.advance, size=len(self.spans)) * (self.augment & ~self.whole)
+            offset = rng.integers(self.offsets)
             self._pass = number, order, offset
         return self._pass[1:]
 
