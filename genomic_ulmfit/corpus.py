@@ -51,7 +51,7 @@ def check_splits(
     bad = {str(s) for s in table[column].unique() if s not in SPLITS and not str(s).startswith("test_")}
     if bad: raise InputError(where, f"unknown split {sorted(bad)[0]!r}", "Splits are train, valid, test or test_NAME", record=column)
 
-# %% ../nbs/02_corpus.ipynb #9264a397
+# %% ../nbs/02_corpus.ipynb #71f8501c
 FORMAT = "genomic_ulmfit-corpus/1"
 
 
@@ -120,7 +120,8 @@ class GenomeCorpus:
     ) -> pd.DataFrame:  # the rows of `records` in that split
         "The records of a split. Raises `InputError` where there are none."
         rows = self.records[self.records["split"] == name]
-        if not len(rows): raise InputError(self.path, f"has no records in the split {name!r}", f"It has: {', '.join(self.splits)}")
+        more = "; build it with some genomes in the split valid, or with --hold-out 10" if name == "valid" else ""
+        if not len(rows): raise InputError(self.path, f"has no records in the split {name!r}", f"It has: {', '.join(self.splits)}{more}")
         return rows
 
 # %% ../nbs/02_corpus.ipynb #0d2f37d0

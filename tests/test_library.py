@@ -136,3 +136,9 @@ def test_prediction_falls_back_to_float32_where_rounding_changes_classes(models,
     with pytest.warns(UserWarning, match="predicting in float32"): p = model.predict_proba(reads)
     np.testing.assert_array_equal(p, exact)
     assert model.about["bfloat16_agreement"] < 0.5 and not model.may_round()
+
+
+def test_a_corpus_without_valid_says_how_to_get_it(tmp_path):
+    (tmp_path / "a.fa").write_text(">r\n" + "ACGTTGCA" * 50 + "\n")
+    corpus = GenomeCorpus.build([tmp_path / "a.fa"], tmp_path / "c")
+    with pytest.raises(InputError, match="It has: train; build it with .* --hold-out 10"): GenomeLMDataLoaders.from_corpus(corpus)
