@@ -333,6 +333,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                         'genomic_ulmfit.learner._in_threads': ('learner.html#_in_threads', 'genomic_ulmfit/learner.py'),
                                         'genomic_ulmfit.learner._largest_fitting': ( 'learner.html#_largest_fitting',
                                                                                      'genomic_ulmfit/learner.py'),
+                                        'genomic_ulmfit.learner._leave': ('learner.html#_leave', 'genomic_ulmfit/learner.py'),
                                         'genomic_ulmfit.learner._model_config': ('learner.html#_model_config', 'genomic_ulmfit/learner.py'),
                                         'genomic_ulmfit.learner._pretrained': ('learner.html#_pretrained', 'genomic_ulmfit/learner.py'),
                                         'genomic_ulmfit.learner._restore': ('learner.html#_restore', 'genomic_ulmfit/learner.py'),

@@ -7,7 +7,8 @@ __all__ = ['MODEL_FORMAT', 'DevicePrecision', 'seconds_per_step', 'TimeLimit', '
            'GradualUnfreezing', 'tokenizer_of', 'GenomeLearner', 'fused_adamw', 'genome_lm_learner',
            'genome_classifier_learner', 'GenomeModel', 'model_card', 'find_device', 'load_model']
 
-# %% ../nbs/06_learner.ipynb #dd42bcff
+# %% ../nbs/06_learner.ipynb #521b1911
+import atexit
 import json
 import shutil
 import time
@@ -223,7 +224,7 @@ class GradualUnfreezing(Callback):
 
     def after_fit(self): self.learn.unfreeze()
 
-# %% ../nbs/06_learner.ipynb #23d67790
+# %% ../nbs/06_learner.ipynb #ca1ba4b8
 def _say(text: str):
     "Print, in the first of several processes."
     if not rank_distrib(): print(text, flush=True)
@@ -242,7 +243,13 @@ def _together(learn: Learner):
     data.rank, data.ranks = rank_distrib(), num_distrib()
     with learn.distrib_ctx(sync_bn=False, cpu=learn.dls.device.type == "cpu"):
         learn.distributed_trainer._wrap_dl = lambda dl: dl
+        atexit.register(_leave)
         yield
+
+
+def _leave():
+    "Leave the group of processes: its threads must not outlive the interpreter."
+    if torch.distributed.is_initialized(): torch.distributed.destroy_process_group()
 
 # %% ../nbs/06_learner.ipynb #2daa1dfd
 def tokenizer_of(dls) -> KmerTokenizer:
