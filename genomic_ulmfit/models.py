@@ -66,7 +66,46 @@ class RowDropout(nn.Module):
         if not self.training or self.p == 0: return x
         return x * x.new_empty(x.shape[0], 1, x.shape[2]).bernoulli_(1 - self.p).div_(1 - self.p)
 
-# %% ../nbs/04_models.ipynb #26fe38ab
+# %% ../nbs/04_models.ipynb #ea411c9d
+_LARGE = 600_000  # a quarter of a layer's weights from which `_LargeLSTM` is faster
+
+
+class _LargeLSTM(torch.autograd.Function):
+    "An LSTM layer from zero states in the precision of its inputs: x (batch, positions, n_in) to (batch, positions, n)."
+
+    @staticmethod
+    def forward(ctx, x, w_ih, w_hh, bias):
+        x, n = x.transpose(0, 1).contiguous(), w_hh.shape[1]
+        steps, rows, _ = x.shape
+        gates = torch.addmm(bias, x.flatten(0, 1), w_ih.t()).view(steps, rows, 4 * n)
+        h, c = x.new_zeros(steps + 1, rows, n), x.new_zeros(steps + 1, rows, n, dtype=torch.float32)
+        for t in range(steps):
+            now = torch.addmm(gates[t], h[t], w_hh.t()).float()
+            i, f, g, o = now.chunk(4, 1)
+            now[:, : 2 * n].sigmoid_(), g.tanh_(), o.sigmoid_()
+            gates[t] = now
+            torch.addcmul(i * g, f, c[t], out=c[t + 1])
+            h[t + 1] = c[t + 1].tanh().mul_(o)
+        ctx.save_for_backward(x, w_ih, w_hh, gates, h, c)
+        return h[1:].transpose(0, 1)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad):
+        x, w_ih, w_hh, gates, h, c = ctx.saved_tensors
+        through_sigmoid, through_tanh = torch.ops.aten.sigmoid_backward, torch.ops.aten.tanh_backward
+        d, dh, dc, w = torch.empty_like(gates), grad[:, -1], torch.zeros_like(c[0]), w_hh.t().contiguous().t()
+        for t in reversed(range(len(gates))):
+            (i, f, g, o), dh, squashed = gates[t].float().chunk(4, 1), dh.float(), c[t + 1].tanh()
+            dc += through_tanh(dh * o, squashed)
+            parts = through_sigmoid(dc * g, i), through_sigmoid(dc * c[t], f), through_tanh(dc * i, g), through_sigmoid(dh * squashed, o)
+            d[t] = torch.cat(parts, 1)
+            dc *= f
+            if t: dh = torch.addmm(grad[:, t - 1], d[t], w)
+        d = d.flatten(0, 1)
+        return (d @ w_ih).view_as(x).transpose(0, 1), d.t() @ x.flatten(0, 1), d.t() @ h[:-1].flatten(0, 1), d.sum(0)
+
+
 class WeightDropLSTM(nn.Module):
     "One LSTM layer with DropConnect on its hidden-to-hidden weights; parameters named as in fastai's `WeightDropout`."
 
@@ -82,6 +121,8 @@ class WeightDropLSTM(nn.Module):
     ) -> torch.Tensor:  # (batch, positions, n_out)
         w, m = self.weight_hh_l0_raw, self.module
         if self.training and self.weight_p: w = w * dropout_bytes(w, self.weight_p)
+        if self.training and x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and (m.input_size + m.hidden_size) * m.hidden_size > _LARGE:
+            return _LargeLSTM.apply(*(t.to(torch.get_autocast_dtype("cpu")) for t in (x, m.weight_ih_l0, w, m.bias_ih_l0 + m.bias_hh_l0)))
         zeros = x.new_zeros(1, x.shape[0], w.shape[1])
         weights = [m.weight_ih_l0, w, m.bias_ih_l0, m.bias_hh_l0]
         return torch.lstm(x, (zeros, zeros), weights, True, 1, 0.0, self.training, False, True)[0]
