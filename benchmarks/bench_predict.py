@@ -76,7 +76,7 @@ def measurements(quick: bool):
         x = reads(n, 2)[0]
         texts, (from_text, from_ids) = [decode_bases(c) for c in x], stock(preset, model.tokenizer, x)
         once = lambda: model.predict_proba(texts, both_strands=False, phases=1)
-        yield compare(f"predict {preset}, reads as text", "M reads/s", once, from_text, "fastai test_dl and get_preds, float32", n / 1e6, goal=3)
+        yield compare(f"predict {preset}, reads as text", "M reads/s", once, from_text, "fastai test_dl and get_preds, float32", n / 1e6, goal=3, repetitions=9)
         yield compare(f"predict {preset}, beside the network alone", "M reads/s", once, from_ids, "fastai get_preds of k-mer ids, float32", n / 1e6)
         yield compare(f"predict {preset}, both strands and phases", "M reads/s", lambda: model.predict_proba(texts), from_text, "fastai test_dl and get_preds, float32, one strand", n / 1e6)
         many = list(reads(2000 if quick else 20_000, 3)[0])

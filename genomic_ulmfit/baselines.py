@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['kmer_numbers', 'reverse_numbers', 'kmer_counts', 'KmerLogisticRegression', 'fit_kmer_logreg', 'KmerNaiveBayes',
-           'fit_kmer_nb', 'markov_bits_per_base']
+           'fit_kmer_nb', 'MarkovChain', 'markov_bits_per_base']
 
 # %% ../nbs/07_baselines.ipynb #6572b028
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from .data import Spans
 from .sequences import N_CODE, reverse_complement
 
-# %% ../nbs/07_baselines.ipynb #051738a0
+# %% ../nbs/07_baselines.ipynb #4ccd1d36
 def kmer_numbers(
     codes: np.ndarray,  # base codes, last dimension is the position
     k: int,
@@ -41,14 +41,15 @@ def reverse_numbers(numbers: np.ndarray, k: int) -> np.ndarray:
 def kmer_counts(
     reads,  # base codes: an array (n, bases), or a list of arrays of any lengths
     k: int,
+    stranded: bool = False,  # count k-mers as they are: for sequences that have a direction
 ) -> sparse.csr_matrix:  # (n, 4**k) float32
-    "k-mer counts of reads, a k-mer and its reverse complement counted as the smaller of the two numbers."
+    "k-mer counts of reads; unless `stranded`, a k-mer and its reverse complement are counted together, as the smaller of the two numbers."
     if isinstance(reads, np.ndarray): bases, length = reads.ravel(), np.full(len(reads), reads.shape[1])
     else: bases, _, length = Spans.from_sequences(reads)
     numbers, row = kmer_numbers(bases, k), np.repeat(np.arange(len(length)), length)
     first, last = row[: len(numbers)], row[k - 1 :]  # the reads of a k-mer's first and last base
     keep = (numbers >= 0) & (first == last)
-    column = np.minimum(numbers[keep], reverse_numbers(numbers[keep], k))
+    column = numbers[keep] if stranded else np.minimum(numbers[keep], reverse_numbers(numbers[keep], k))
     return sparse.csr_matrix((np.ones(len(column), np.float32), (first[keep], column)), shape=(len(length), 4**k))
 
 # %% ../nbs/07_baselines.ipynb #7360736c
@@ -60,17 +61,18 @@ def _labels(y, n: int) -> np.ndarray:
     if len(missing) or not n: raise ValueError(f"no training data for class {missing[0]}" if n else "no training data")
     return y
 
-# %% ../nbs/07_baselines.ipynb #d95228ad
+# %% ../nbs/07_baselines.ipynb #36a0a9d8
 @dataclass
 class KmerLogisticRegression:
     "Logistic regression on scaled k-mer counts."
 
     k: int
     C: float  # inverse strength of the penalty
+    stranded: bool = False  # the reads have a direction
 
     def fit(self, reads, y):
         "Fit to reads (as for `kmer_counts`) and class numbers."
-        counts = kmer_counts(reads, self.k)
+        counts = kmer_counts(reads, self.k, self.stranded)
         mean = np.maximum(np.asarray(counts.mean(0)).ravel(), 1 / counts.shape[0])
         self.scale = sparse.diags((1 / np.sqrt(mean)).astype(np.float32))
         self.model = LogisticRegression(C=self.C, max_iter=500, tol=1e-3).fit(counts @ self.scale, y)
@@ -78,7 +80,7 @@ class KmerLogisticRegression:
 
     def predict_proba(self, reads) -> np.ndarray:
         "Class probabilities, (n, classes)."
-        return self.model.predict_proba(kmer_counts(reads, self.k) @ self.scale)
+        return self.model.predict_proba(kmer_counts(reads, self.k, self.stranded) @ self.scale)
 
 
 def fit_kmer_logreg(
@@ -88,6 +90,7 @@ def fit_kmer_logreg(
     ks=(4, 5, 6),  # k-mer lengths to try
     Cs=(1e-4, 3e-4, 1e-3, 1e-2),  # penalties to try
     search: int = 15_000,  # training reads for the search
+    stranded: bool = False,  # the reads have a direction
 ) -> KmerLogisticRegression:
     "The best of a grid of k-mer logistic regressions, refitted on all reads."
     y = _labels(y, len(reads))
@@ -96,18 +99,19 @@ def fit_kmer_logreg(
     tried = {}
     for k in ks:
         for C in Cs:
-            found = KmerLogisticRegression(k, C).fit(part, y[few])
+            found = KmerLogisticRegression(k, C, stranded).fit(part, y[few])
             called = found.model.classes_[found.predict_proba(valid[0]).argmax(1)]  # a rare class may be missing from the part
             tried[k, C] = (called == np.asarray(valid[1])).mean()
-    return KmerLogisticRegression(*max(tried, key=tried.get)).fit(reads, y)
+    return KmerLogisticRegression(*max(tried, key=tried.get), stranded).fit(reads, y)
 
-# %% ../nbs/07_baselines.ipynb #5d35f1f7
+# %% ../nbs/07_baselines.ipynb #e1120770
 @dataclass
 class KmerNaiveBayes:
     "Multinomial naive Bayes over the k-mers of whole genomes, all classes equally likely beforehand."
 
     k: int
     alpha: float  # pseudo-count of every k-mer
+    stranded: bool = False  # the sequences have a direction
 
     def fit(self, genomes, y):
         "Fit to genomes (a list of base codes) and class numbers."
@@ -126,12 +130,12 @@ class KmerNaiveBayes:
         for genome in genomes:
             numbers = kmer_numbers(np.asarray(genome), self.k)
             numbers = numbers[numbers >= 0]
-            total += np.bincount(np.minimum(numbers, reverse_numbers(numbers, self.k)), minlength=4**self.k)
+            total += np.bincount(numbers if self.stranded else np.minimum(numbers, reverse_numbers(numbers, self.k)), minlength=4**self.k)
         return total
 
     def predict_proba(self, reads) -> np.ndarray:
         "Class probabilities, (n, classes)."
-        counts = kmer_counts(reads, self.k)
+        counts = kmer_counts(reads, self.k, self.stranded)
         return softmax(np.stack([counts @ row for row in self.log_probs], 1).astype(np.float64), 1)
 
 
@@ -140,22 +144,59 @@ def fit_kmer_nb(
     y,  # class numbers; every class must occur
     k: int,
     alpha: float | None = None,  # pseudo-count; unless given 1 up to k = 9 and 0.1 above
+    stranded: bool = False,  # the sequences have a direction
 ) -> KmerNaiveBayes:
     "Naive Bayes over the k-mers of genomes."
-    return KmerNaiveBayes(k, alpha if alpha is not None else 1.0 if k < 10 else 0.1).fit(genomes, _labels(y, len(genomes)))
+    return KmerNaiveBayes(k, alpha if alpha is not None else 1.0 if k < 10 else 0.1, stranded).fit(genomes, _labels(y, len(genomes)))
 
-# %% ../nbs/07_baselines.ipynb #43744b0c
+# %% ../nbs/07_baselines.ipynb #750228f0
+@dataclass
+class MarkovChain:
+    "The next base given the last `order` bases."
+
+    order: int  # bases of context
+    strength: float = 32.0  # how many observations the next lower order counts for
+
+    def fit(self, records):
+        "Fit to records (base codes, not joined), read on both strands."
+        words = self.order + 1
+        seen = self._count(records)
+        if not len(seen): raise ValueError("no training records")
+        seen += seen[reverse_numbers(np.arange(len(seen)), words)]
+        probs = np.full((1, 4), 0.25, np.float32)
+        for j in range(words):
+            n = seen.reshape(-1, 4**j, 4).sum(0) if j < self.order else seen.reshape(-1, 4)
+            below = np.tile(probs, (4, 1)) if j else probs
+            probs = ((n + self.strength * below) / (n.sum(1, keepdims=True) + self.strength)).astype(np.float32)
+        self.bits = -np.log2(probs).ravel()
+        return self
+
+    def _count(self, records) -> np.ndarray:
+        "How often each word of order + 1 bases occurs; empty without records."
+        total = np.zeros(4 ** (self.order + 1) if len(records) else 0, np.int64)
+        for record in records:
+            numbers = kmer_numbers(np.asarray(record), self.order + 1)
+            np.add.at(total, numbers[numbers >= 0], 1)
+        return total
+
+    def bits_per_base(
+        self,
+        records: list,  # base codes
+    ) -> float:  # the first `order` bases of a record, and words with N, aren't judged
+        "Cross-entropy of the records in bits per base."
+        total = count = 0
+        for record in records:
+            numbers = kmer_numbers(np.asarray(record), self.order + 1)
+            found = self.bits[numbers[numbers >= 0]]
+            total, count = total + found.sum(dtype=np.float64), count + len(found)
+        if not count: raise ValueError(f"no record is longer than {self.order} bases")
+        return float(total / count)
+
+
 def markov_bits_per_base(
-    train: list,  # training records, base codes; records are not joined
-    test: list,  # records to judge, as they are
+    train: list,  # training records, base codes
+    test: list,  # records to judge
     order: int = 5,  # bases of context
-) -> float:  # bits per base; the first `order` bases of a record, and words with N, aren't judged
-    "Cross-entropy of a Markov chain in bits per base."
-    count = lambda records: sum(np.bincount(n[n >= 0], minlength=4 ** (order + 1)) for n in (kmer_numbers(np.asarray(r), order + 1) for r in records))
-    if not len(train): raise ValueError("no training records")
-    learned = count(train) + count([reverse_complement(np.asarray(r)) for r in train]) + 1.0
-    learned = learned.reshape(-1, 4)
-    bits = -np.log2(learned / learned.sum(1, keepdims=True)).ravel()
-    seen = count(test)
-    if not np.sum(seen): raise ValueError(f"no record is longer than {order} bases")
-    return float((seen * bits).sum() / seen.sum())
+) -> float:
+    "Cross-entropy in bits per base of a Markov chain fitted to other records."
+    return MarkovChain(order).fit(train).bits_per_base(test)

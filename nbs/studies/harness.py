@@ -1,0 +1,138 @@
+"""What the studies of labelled sequences share: data, splits, the methods that are the columns of their tables, and a file of results that a stopped run goes on from."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from fastai.torch_core import set_seed
+from scipy import sparse
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
+
+from genomic_ulmfit.baselines import fit_kmer_logreg, fit_kmer_nb, kmer_counts
+from genomic_ulmfit.data import GenomeLMDataLoaders, ReadDataLoaders
+from genomic_ulmfit.kmers import KmerTokenizer
+from genomic_ulmfit.learner import genome_classifier_learner, genome_lm_learner
+from genomic_ulmfit.metrics import classification_metrics
+from genomic_ulmfit.sequences import InputNotFoundError, decode_bases, encode_bases, read_sequences
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "docs" / "results"
+
+
+# ---------------------------------------------------------------- data
+
+def shared_data(name: str) -> Path:
+    """A file or folder of the studies' data: in ../shared/data beside the repository, or in $GENOMIC_ULMFIT_DATA."""
+    path = Path(os.environ.get("GENOMIC_ULMFIT_DATA", ROOT.parent / "shared" / "data")) / name
+    if path.exists(): return path
+    raise InputNotFoundError(path, "this study's data are not here", "nbs/studies/README.md says what they are; set GENOMIC_ULMFIT_DATA to the folder that holds them")
+
+
+def labelled(files: dict) -> pd.DataFrame:
+    """A row per sequence with the columns sequence and label, from {label: FASTA file}."""
+    rows = [(decode_bases(r.codes), label) for label, file in files.items() for r in read_sequences(file)]
+    return pd.DataFrame(rows, columns=["sequence", "label"])
+
+
+def overlap_groups(sequences, k: int = 20) -> np.ndarray:
+    """Group numbers: sequences that share a k-mer on either strand, directly or through others, have the same.
+
+    Random k-mers of 20 bases meet by chance with probability 1e-5 in a few thousand short sequences, so sharing one
+    means a common origin: windows of neighbouring sites that overlap, copies, repeats.
+    """
+    words = {}
+    for row, s in enumerate(sequences):
+        other = s[::-1].translate(str.maketrans("ACGT", "TGCA"))
+        for i in range(len(s) - k + 1): words.setdefault(min(s[i : i + k], other[len(s) - k - i : len(s) - i]), []).append(row)
+    pairs = np.array([(rows[0], r) for rows in words.values() for r in rows[1:]], np.int64).reshape(-1, 2)
+    graph = sparse.coo_matrix((np.ones(len(pairs)), pairs.T), shape=(len(sequences),) * 2)
+    return sparse.csgraph.connected_components(graph, directed=False)[1]
+
+
+# ---------------------------------------------------------------- splits
+
+def random_split(table: pd.DataFrame, seed: int) -> pd.Series:
+    """train, valid and test at random, 0.75 : 0.10 : 0.15, with the same share of each label (the published kind of split)."""
+    train, rest = train_test_split(table.index, test_size=0.25, stratify=table["label"], random_state=seed)
+    valid, test = train_test_split(rest, test_size=0.6, stratify=table["label"][rest], random_state=seed)
+    return _marked(table, valid, test)
+
+
+def fold(table: pd.DataFrame, number: int, groups=None, folds: int = 10) -> pd.Series:
+    """One fold of a stratified cross-validation as test, a tenth of the rest as valid; with groups, none is cut."""
+    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+    parts = [test for _, test in kind(folds, shuffle=True, random_state=0).split(table, table["label"], groups)]
+    return _marked(table, table.index[parts[(number + 1) % folds]], table.index[parts[number]])
+
+
+def _marked(table, valid, test) -> pd.Series:
+    split = pd.Series("train", table.index)
+    split[valid], split[test] = "valid", "test"
+    return split
+
+
+def leaked(table: pd.DataFrame, split: pd.Series, groups: np.ndarray) -> float:
+    """Share of the test sequences that share 20 bases with a training sequence."""
+    return float(np.isin(groups[split == "test"], groups[split == "train"]).mean())
+
+
+# ---------------------------------------------------------------- results
+
+class Results:
+    """One JSON line a cell of the tables, kept in docs/results; cells that are there are not made again."""
+
+    def __init__(self, name: str, folder=RESULTS):
+        self.file = Path(folder) / f"{name}.jsonl"
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+
+    def rows(self) -> pd.DataFrame:
+        """All cells so far."""
+        return pd.DataFrame([json.loads(line) for line in self.file.read_text().splitlines()] if self.file.exists() else [])
+
+    def cell(self, make, **key):
+        """Make a cell unless it is there: `make()` gives its figures as a dict; the seconds are noted."""
+        rows = self.rows()
+        if len(rows) and (rows.reindex(columns=list(key)) == pd.Series(key)).all(axis=1).any(): return
+        start = time.monotonic()
+        figures = make()
+        line = json.dumps({**key, **figures, "seconds": round(time.monotonic() - start, 1)})
+        with open(self.file, "a") as f: f.write(line + "\n")
+        print(line, flush=True)
+
+
+def figures(y, probs, classes) -> dict:
+    """What is kept of a cell."""
+    m = classification_metrics(y, probs, classes)
+    return {"n": m["n"], **{k: round(m[k], 4) for k in ("accuracy", "mcc", "macro_f1")}}
+
+
+# ---------------------------------------------------------------- methods
+
+def codes(table: pd.DataFrame) -> list:
+    """Base codes of the sequences of a table."""
+    return [encode_bases(s) for s in table["sequence"]]
+
+
+def majority(parts, classes):
+    """Every sequence gets the most frequent training label."""
+    probs = np.zeros((len(parts["test"]), len(classes)))
+    probs[:, classes.index(parts["train"]["label"].mode()[0])] = 1
+    return probs
+
+
+def logistic_regression(parts, classes, stranded):
+    """On k-mer counts; k (3 to 6) and the penalty chosen on valid."""
+    y = {s: pd.Index(classes).get_indexer(p["label"]) for s, p in parts.items()}
+    model = fit_kmer_logreg(codes(parts["train"]), y["train"], (codes(parts["valid"]), y["valid"]), ks=(3, 4, 5, 6), Cs=(1e-3, 1e-2, 1e-1, 1), stranded=stranded)
+    return model.predict_proba(codes(parts["test"]))
+
+
+def naive_bayes(parts, classes, stranded):
+    """On k-mers; k (3 to 8, and 12) chosen on valid."""
+    y = {s: pd.Index(classes).get_indexer(p["label"]) for s, p in parts.items()}
+    models = [fit_kmer_nb(codes(parts["train"]), y["train"], k, stranded=stranded) for k in (3, 4, 5, 6, 7, 8, 12)]
+    best = max(models, key=lambda m: (m.predict_proba(codes(parts["valid"])).argmax(1) == y["valid"]).mean())
+    return best.predict_proba(codes(parts["test"]))
