@@ -6,7 +6,7 @@
 __all__ = ['kmer_numbers', 'reverse_numbers', 'kmer_counts', 'KmerLogisticRegression', 'fit_kmer_logreg', 'KmerNaiveBayes',
            'fit_kmer_nb', 'MarkovChain', 'markov_bits_per_base']
 
-# %% ../nbs/07_baselines.ipynb #6572b028
+# %% ../nbs/07_baselines.ipynb #e081210f
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
 from .data import Spans
-from .sequences import N_CODE, reverse_complement
+from .sequences import N_CODE
 
 # %% ../nbs/07_baselines.ipynb #4ccd1d36
 def kmer_numbers(

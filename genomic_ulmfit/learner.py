@@ -64,7 +64,7 @@ class DevicePrecision(Callback):
     def after_loss(self): self._leave()
     def after_batch(self): self._leave()
 
-# %% ../nbs/06_learner.ipynb #b7df74d7
+# %% ../nbs/06_learner.ipynb #e1414f92
 def _trial_step(learn: Learner, x: tuple, y: torch.Tensor):
     with precision(learn.dls.device):
         out = learn.model(*x)
@@ -136,10 +136,13 @@ class Speed(Callback):
         self,
         loss: str,  # what the loss is called
         scale: float,  # it is shown times this
+        spent: float = 0.0,  # seconds that an interrupted run had used
     ):
-        self.called, self.scale = loss, scale
+        self.called, self.scale, self.spent = loss, scale, spent
 
     def before_fit(self): self.start, self.tokens = time.monotonic(), 0
+    def seconds(self) -> float: return self.spent + time.monotonic() - self.start
+    def after_fit(self): self.learn.seconds = self.seconds()
 
     def after_batch(self):
         if not self.training or not hasattr(self.learn, "progress"): return
@@ -149,7 +152,7 @@ class Speed(Callback):
         left = f", {timedelta(seconds=int(took * (1 - self.pct_train) / done))} left" if done > 0 else ""
         self.learn.progress.pbar.comment = f"{self.tokens / took:,.0f} tokens/s, {self.called} {self.smooth_loss.item() * self.scale:.3f}{left}"
 
-# %% ../nbs/06_learner.ipynb #750da219
+# %% ../nbs/06_learner.ipynb #3e21054b
 class Checkpoint(Callback):
     "Save the state of training after each epoch."
 
@@ -182,10 +185,9 @@ class Checkpoint(Callback):
         tensors = {f"{i}.{k}": v.contiguous() for i, state in self.opt.state_dict()["state"].items() for k, v in state.items()}
         if torch.cuda.is_available(): tensors["cuda_rng"] = torch.cuda.get_rng_state()
         save_file({**tensors, "rng": torch.get_rng_state()}, folder / "optimizer.safetensors")
-        limit = next((c for c in self.learn.cbs if isinstance(c, TimeLimit)), None)
         state = {
             "plan": self.plan, "epoch": self.epoch + 1, "data_epoch": self.dls.train.dataset.epoch,
-            "seconds": limit.elapsed() if limit else 0.0,
+            "seconds": self.learn.speed.seconds(),
             "values": [[float(v) for v in row] for row in self.recorder.values], "losses": [float(x) for x in self.recorder.losses],
         }
         (folder / "state.json").write_text(json.dumps(state))
@@ -253,7 +255,7 @@ def _leave():
     "Leave the group of processes: its threads must not outlive the interpreter."
     if torch.distributed.is_initialized(): torch.distributed.destroy_process_group()
 
-# %% ../nbs/06_learner.ipynb #2daa1dfd
+# %% ../nbs/06_learner.ipynb #096c8954
 def tokenizer_of(dls) -> KmerTokenizer:
     "The tokenizer of the library's loaders, or of a `DataBlock` with a `SequenceBlock`."
     found = getattr(dls.train.dataset, "tokenizer", None) or next((t.tokenizer for t in getattr(dls.train.after_batch, "fs", ()) if isinstance(t, Kmerize)), None)
@@ -331,8 +333,9 @@ class GenomeLearner(Learner):
         with _together(self):
             plan |= {k: state["plan"][k] for k in ("parts", "steps")} if state else self._cut(parts, tokens, minutes, epochs)
             if epochs is None: self.dls.train.dataset.steps = plan["steps"]
-            cbs = [*cbs, Speed(*self._loss_shown())]
-            if minutes is not None and num_distrib() <= 1: cbs.append(TimeLimit(minutes * 60, state["seconds"] if state else 0.0))
+            spent = state["seconds"] if state else 0.0
+            cbs = [*cbs, Speed(*self._loss_shown(), spent)]
+            if minutes is not None and num_distrib() <= 1: cbs.append(TimeLimit(minutes * 60, spent))
             if gradual: cbs.append(GradualUnfreezing())
             if checkpoints is not None: cbs.append(Checkpoint(checkpoints, plan))
             self._run(plan["parts"], lr, lr_div, cbs, state, checkpoints)
@@ -415,7 +418,7 @@ def genome_classifier_learner(
     kwargs = {"metrics": [accuracy], "loss_func": CrossEntropyLossFlat(), "splitter": classifier_groups, "opt_func": fused_adamw, **kwargs}
     return GenomeLearner(dls, model, cbs=[DevicePrecision(), GradientClip(clip), *kwargs.pop("cbs", [])], **kwargs)
 
-# %% ../nbs/06_learner.ipynb #fcefc22c
+# %% ../nbs/06_learner.ipynb #537b4c6b
 MODEL_FORMAT = "genomic_ulmfit-model/1"
 _PICKLES = {".pkl", ".pickle", ".pth", ".pt", ".bin", ".ckpt"}
 
@@ -494,7 +497,7 @@ def _card_table(title: str, rows) -> str:
 def model_card(config: dict) -> str:
     "A short description of a model folder in Markdown."
     about = "\n".join(f"- **{k}**: {v}" for k, v in config["about"].items() if not isinstance(v, (dict, list)))
-    about += "".join(_card_table(k, v) for k, v in config["about"].items() if k in ("bits_per_base", "sources"))
+    about += "".join(_card_table(k, v) for k, v in config["about"].items() if k in ("bits_per_base", "training_files"))
     classes = f"\nClasses: {', '.join(config['classes'])}\n" if config["classes"] else ""
     return f"""# A genome {config['kind']}
 
@@ -572,12 +575,13 @@ def _pretrained(source, tokenizer: KmerTokenizer, kind: str) -> GenomeModel | No
     if model.tokenizer != tokenizer: raise InputError(name, f"was trained with {model.tokenizer!r}, the loaders cut {tokenizer!r}", "Make the loaders with the model's tokenizer")
     return model
 
-# %% ../nbs/06_learner.ipynb #d21c16fa
+# %% ../nbs/06_learner.ipynb #a5762c52
 @patch
 def to_model(self: GenomeLearner, **about) -> GenomeModel:
     "What has been trained, detached from the loaders."
     classes = list(self.dls.vocab) if hasattr(self.dls, "vocab") else None
     if getattr(self.dls.train.dataset, "stranded", False): about["stranded"] = True
+    if hasattr(self, "seconds"): about["minutes"] = round(self.seconds / 60, 2)
     return GenomeModel(self.model, self.tokenizer, self.model.preset, classes, about)
 
 # %% ../nbs/06_learner.ipynb #1fb1f10c
