@@ -7,7 +7,7 @@ __all__ = ['MODEL_FORMAT', 'PRETRAINED', 'DevicePrecision', 'seconds_per_step', 
            'last_checkpoint', 'GradualUnfreezing', 'tokenizer_of', 'GenomeLearner', 'fused_adamw', 'genome_lm_learner',
            'genome_classifier_learner', 'GenomeModel', 'model_card', 'find_device', 'pretrained_models', 'load_model']
 
-# %% ../nbs/06_learner.ipynb #ccefdcb5
+# %% ../nbs/06_learner.ipynb #3cd8b4f3
 import atexit
 import json
 import shutil
@@ -31,12 +31,12 @@ from fastai.callback.core import Callback
 from fastai.callback.rnn import RNNCallback, RNNRegularizer
 from fastai.callback import schedule  # noqa: F401  adds fit_one_cycle, lr_find and the like to Learner
 from fastai.callback.training import GradientClip
-from fastai.learner import Learner
+from fastai.learner import Learner, noop
 from fastai.losses import CrossEntropyLossFlat
 from fastai.metrics import accuracy
 from fastai.optimizer import OptimWrapper
 from fastai.torch_core import default_device, get_model, num_distrib, rank_distrib
-from fastcore.basics import noop, patch
+from fastcore.basics import patch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, load_model as load_weights, save_file, save_model as save_weights
 

@@ -11,12 +11,12 @@ from fastai.torch_core import set_seed
 from scipy import sparse
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
 
-from genomic_ulmfit.baselines import fit_kmer_logreg, fit_kmer_nb, kmer_counts
+from genomic_ulmfit.baselines import fit_kmer_logreg, fit_kmer_nb
 from genomic_ulmfit.data import GenomeLMDataLoaders, ReadDataLoaders
 from genomic_ulmfit.kmers import KmerTokenizer
 from genomic_ulmfit.learner import genome_classifier_learner, genome_lm_learner
 from genomic_ulmfit.metrics import classification_metrics
-from genomic_ulmfit.sequences import InputNotFoundError, decode_bases, encode_bases, read_sequences
+from genomic_ulmfit.sequences import InputNotFoundError, decode_bases, encode_bases, read_sequences, reverse_complement
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results"
@@ -45,7 +45,7 @@ def overlap_groups(sequences, k: int = 20) -> np.ndarray:
     """
     words = {}
     for row, s in enumerate(sequences):
-        other = s[::-1].translate(str.maketrans("ACGT", "TGCA"))
+        other = _reverse_complement(s)
         for i in range(len(s) - k + 1): words.setdefault(min(s[i : i + k], other[len(s) - k - i : len(s) - i]), []).append(row)
     pairs = np.array([(rows[0], r) for rows in words.values() for r in rows[1:]], np.int64).reshape(-1, 2)
     graph = sparse.coo_matrix((np.ones(len(pairs)), pairs.T), shape=(len(sequences),) * 2)
@@ -56,7 +56,7 @@ def overlap_groups(sequences, k: int = 20) -> np.ndarray:
 
 def random_split(table: pd.DataFrame, seed: int) -> pd.Series:
     """train, valid and test at random, 0.75 : 0.10 : 0.15, with the same share of each label (the published kind of split)."""
-    train, rest = train_test_split(table.index, test_size=0.25, stratify=table["label"], random_state=seed)
+    _, rest = train_test_split(table.index, test_size=0.25, stratify=table["label"], random_state=seed)
     valid, test = train_test_split(rest, test_size=0.6, stratify=table["label"][rest], random_state=seed)
     return _marked(table, valid, test)
 
@@ -66,6 +66,11 @@ def fold(table: pd.DataFrame, number: int, groups=None, folds: int = 10) -> pd.S
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     parts = [test for _, test in kind(folds, shuffle=True, random_state=0).split(table, table["label"], groups)]
     return _marked(table, table.index[parts[(number + 1) % folds]], table.index[parts[number]])
+
+
+def split_parts(table: pd.DataFrame, split: pd.Series) -> dict:
+    """The table cut into train, valid and test."""
+    return {s: table[split == s] for s in ("train", "valid", "test")}
 
 
 def _marked(table, valid, test) -> pd.Series:
@@ -116,23 +121,69 @@ def codes(table: pd.DataFrame) -> list:
     return [encode_bases(s) for s in table["sequence"]]
 
 
+def numbers(table: pd.DataFrame, classes) -> np.ndarray:
+    """Class numbers of the labels of a table."""
+    return pd.Index(classes).get_indexer(table["label"])
+
+
 def majority(parts, classes):
     """Every sequence gets the most frequent training label."""
     probs = np.zeros((len(parts["test"]), len(classes)))
-    probs[:, classes.index(parts["train"]["label"].mode()[0])] = 1
+    probs[:, np.bincount(numbers(parts["train"], classes)).argmax()] = 1
     return probs
 
 
 def logistic_regression(parts, classes, stranded):
     """On k-mer counts; k (3 to 6) and the penalty chosen on valid."""
-    y = {s: pd.Index(classes).get_indexer(p["label"]) for s, p in parts.items()}
-    model = fit_kmer_logreg(codes(parts["train"]), y["train"], (codes(parts["valid"]), y["valid"]), ks=(3, 4, 5, 6), Cs=(1e-3, 1e-2, 1e-1, 1), stranded=stranded)
+    valid = codes(parts["valid"]), numbers(parts["valid"], classes)
+    model = fit_kmer_logreg(codes(parts["train"]), numbers(parts["train"], classes), valid, ks=(3, 4, 5, 6), Cs=(1e-3, 1e-2, 1e-1, 1), stranded=stranded)
     return model.predict_proba(codes(parts["test"]))
 
 
 def naive_bayes(parts, classes, stranded):
     """On k-mers; k (3 to 8, and 12) chosen on valid."""
-    y = {s: pd.Index(classes).get_indexer(p["label"]) for s, p in parts.items()}
-    models = [fit_kmer_nb(codes(parts["train"]), y["train"], k, stranded=stranded) for k in (3, 4, 5, 6, 7, 8, 12)]
-    best = max(models, key=lambda m: (m.predict_proba(codes(parts["valid"])).argmax(1) == y["valid"]).mean())
-    return best.predict_proba(codes(parts["test"]))
+    models = [fit_kmer_nb(codes(parts["train"]), numbers(parts["train"], classes), k, stranded=stranded) for k in (3, 4, 5, 6, 7, 8, 12)]
+    right = lambda m: (m.predict_proba(codes(parts["valid"])).argmax(1) == numbers(parts["valid"], classes)).mean()
+    return max(models, key=right).predict_proba(codes(parts["test"]))
+
+
+def network(
+    parts, classes,
+    pretrained=None,  # a language model, or None to begin from scratch
+    preset="small",  # sizes and k-mers of a network from scratch: those of the pretrained one it stands beside
+    tokenizer=KmerTokenizer(6, 6),
+    tune: int = 0,  # epochs in which the language model is tuned on the training sequences first
+    directions=(False, True),  # a model that reads the sequences as they are, and one that reads their reverse complements: the forward and backward pair of ULMFiT
+    stranded: bool = True,  # sequences have a direction
+    epochs: int = 8,
+    lr: float = 5e-3,
+    lr_div: float = 1.0,
+    drop_mult: float = 0.5,
+    bs: int = 64,
+    seed: int = 0,
+):
+    """Class probabilities of the test part by AWD-LSTM classifiers, averaged over the directions."""
+    tokenizer, total = pretrained.tokenizer if pretrained else tokenizer, 0
+    for flip in directions:
+        turned = {s: p.assign(split=s, sequence=[_reverse_complement(x) for x in p["sequence"]] if flip else p["sequence"]) for s, p in parts.items()}
+        learned = pd.concat([turned["train"], turned["valid"]])
+        set_seed(seed)
+        start = _tuned(pretrained, learned, tune, seed) if tune else pretrained
+        dls = ReadDataLoaders.from_df(learned, tokenizer, bs=bs, seed=seed, stranded=stranded)
+        learn = genome_classifier_learner(dls, pretrained=start, preset=preset, drop_mult=drop_mult)
+        with learn.no_bar(), learn.no_logging(): learn.fit_budget(lr, epochs=epochs, lr_div=lr_div)
+        assert dls.classes == list(classes)
+        total = total + np.log(learn.to_model().predict_proba(turned["test"]["sequence"].tolist()).clip(1e-9))
+    probs = np.exp(total / len(directions))
+    return probs / probs.sum(1, keepdims=True)
+
+
+def _tuned(model, table, epochs: int, seed: int):
+    """The language model after some epochs on the training sequences."""
+    dls = GenomeLMDataLoaders.from_df(table, tokenizer=model.tokenizer, tokens=model.tokenizer.n_tokens(int(table["sequence"].str.len().max())) - 1, seed=seed)
+    learn = genome_lm_learner(dls, pretrained=model)
+    with learn.no_bar(), learn.no_logging(): learn.fit_budget(2e-3, epochs=epochs, lr_div=2)
+    return learn.to_model()
+
+
+def _reverse_complement(letters: str) -> str: return decode_bases(reverse_complement(encode_bases(letters)))
