@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test export readme notebooks hooks lint clean
+.PHONY: demo test export readme results notebooks hooks lint clean
 
 demo: .venv/.installed
 	$(BIN)/genomic-ulmfit demo --out demo-out
@@ -28,6 +28,9 @@ export: .venv/.installed-dev  ## notebooks -> genomic_ulmfit/
 readme: .venv/.installed-dev  ## nbs/index.ipynb -> README.md
 	$(BIN)/python scripts/make_readme.py
 
+results: .venv/.installed-dev  ## result files of the studies -> docs/results.md
+	$(BIN)/python scripts/make_results.py
+
 notebooks: .venv/.installed-dev  ## run the library notebooks and keep their outputs
 	$(BIN)/nbdev-test --save --n-workers 2 --skip-folder-re '^([_.]|tutorials$$|studies$$)'
 	$(BIN)/nbdev-clean
@@ -42,5 +45,4 @@ clean:
 	rm -rf .venv demo-out build dist *.egg-info
 
 study-%: .venv/.installed-dev  ## run one study and keep its outputs, e.g. make study-demo_recipe
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace nbs/studies/*_$*.ipynb
-	$(BIN)/nbdev-clean
+	$(BIN)/python scripts/run_study.py $*

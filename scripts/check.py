@@ -69,6 +69,10 @@ def check_readme():
     python("scripts/make_readme.py", "--check")
 
 
+def check_results():
+    python("scripts/make_results.py", "--check")
+
+
 def check_lint():
     python("-m", "ruff", "check", ".")
 
@@ -85,6 +89,7 @@ def check_tests():
 STEPS = {
     "export": ("The library is what the notebooks export, the notebooks are clean", check_export),
     "readme": ("README.md is what nbs/index.ipynb makes", check_readme),
+    "results": ("docs/results.md is what the result files make", check_results),
     "lint": ("ruff", check_lint),
     "notebooks": ("Library notebooks and tutorials", check_notebooks),
     "tests": ("pytest", check_tests),

@@ -114,6 +114,23 @@ def figures(y, probs, classes) -> dict:
     return {"n": m["n"], **{k: round(m[k], 4) for k in ("accuracy", "mcc", "macro_f1")}}
 
 
+# (study, data, protocol): published figures. CNNProm: Umarov & Solovyev 2017, table 2; ULMFiT 2019: K. Heyer, github.com/kheyer/Genomic-ULMFiT, one random split.
+PUBLISHED = {
+    ("promoters", "E. coli", "random"): "CNNProm .84; ULMFiT 2019 .871",
+    ("promoters", "B. subtilis", "random"): "CNNProm .86; ULMFiT 2019 .759",
+}
+COLUMNS = ["majority", "k-mer logistic regression", "k-mer naive Bayes", "from scratch", "pretrained", "pretrained, LM tuned"]
+
+
+def summary(rows: pd.DataFrame, by: list, figure: str = "mcc") -> pd.DataFrame:
+    """Mean ± standard deviation of a figure over the seeds (their number in brackets), a row per `by`, a column per method."""
+    text = lambda v: f"{v.mean():.3f} ± {v.std(ddof=0):.3f} ({len(v)})"
+    found = rows.groupby([*by, "method"], sort=False)[figure].agg(text).unstack("method")
+    found = found[[c for c in COLUMNS if c in found] + [c for c in found if c not in COLUMNS]].fillna("")
+    found["minutes"] = (rows.groupby(by, sort=False)["seconds"].sum() / 60).round(1)
+    return found
+
+
 # ---------------------------------------------------------------- methods
 
 def codes(table: pd.DataFrame) -> list:

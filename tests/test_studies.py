@@ -1,0 +1,79 @@
+"""What the studies share works, on simulated sequences; without their data they say so."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "nbs" / "studies"))
+
+import harness  # noqa: E402
+
+from genomic_ulmfit.kmers import KmerTokenizer  # noqa: E402
+from genomic_ulmfit.learner import GenomeModel  # noqa: E402
+from genomic_ulmfit.models import Preset, language_model  # noqa: E402
+
+CLASSES = ["other", "promoter"]
+
+
+@pytest.fixture
+def table():
+    rng = np.random.default_rng(0)
+    draw = lambda p, n: ["".join(rng.choice(list("ACGT"), 60, p=p)) for _ in range(n)]
+    sequences = draw([0.4, 0.1, 0.1, 0.4], 120) + draw([0.25] * 4, 80)
+    return pd.DataFrame({"sequence": sequences, "label": ["promoter"] * 120 + ["other"] * 80})
+
+
+def test_splits(table):
+    for split in (harness.random_split(table, 0), harness.fold(table, 3), harness.fold(table, 3, np.arange(len(table)) // 2)):
+        assert set(split) == {"train", "valid", "test"} and split.index.equals(table.index)
+    assert np.allclose((harness.random_split(table, 0).value_counts(normalize=True))[["train", "valid", "test"]], [0.75, 0.1, 0.15])
+    tested = pd.concat([table.index[harness.fold(table, i) == "test"].to_series() for i in range(10)])
+    assert sorted(tested) == list(table.index), "each sequence is tested once"
+
+
+def test_overlaps_are_kept_apart(table):
+    other = table["sequence"][0][30:] + "ACGTTGCA" * 4
+    table.loc[len(table)] = harness._reverse_complement(other), "promoter"
+    groups = harness.overlap_groups(table["sequence"])
+    assert groups[0] == groups[-1] and len(set(groups)) == len(table) - 1
+    split = pd.Series("train", table.index)
+    split[0] = "test"
+    assert harness.leaked(table, split, groups) == 1
+    for i in range(10): assert harness.leaked(table, harness.fold(table, i, groups), groups) == 0
+
+
+def test_results_are_kept(tmp_path):
+    made, results = [], harness.Results("x", tmp_path)
+    def make(): made.append(1); return {"mcc": 0.5}
+    for seed in (0, 1, 0): results.cell(make, seed=seed, method="majority")
+    assert len(made) == 2 == len(results.rows())
+    rows = results.rows().assign(task="t")
+    assert harness.summary(rows, ["task"]).loc["t", "majority"] == "0.500 ± 0.000 (2)"
+
+
+def test_methods(table):
+    parts = harness.split_parts(table, harness.random_split(table, 0))
+    y, tokenizer, preset = harness.numbers(parts["test"], CLASSES), KmerTokenizer(2, 2), Preset(8, 16, 1)
+    lm = GenomeModel(language_model(tokenizer, preset), tokenizer, preset)
+    accuracy = {
+        "majority": harness.majority(parts, CLASSES),
+        "logistic regression": harness.logistic_regression(parts, CLASSES, True),
+        "naive Bayes": harness.naive_bayes(parts, CLASSES, True),
+        "scratch": harness.network(parts, CLASSES, preset=preset, tokenizer=tokenizer, epochs=6, lr=2e-2, bs=16),
+        "tuned": harness.network(parts, CLASSES, lm, tune=1, epochs=6, lr=2e-2, bs=16),
+    }
+    accuracy = {k: harness.figures(y, p, CLASSES)["accuracy"] for k, p in accuracy.items()}
+    assert accuracy.pop("majority") == 0.6 and all(a > 0.75 for a in accuracy.values()), accuracy
+
+
+def test_without_data_a_study_says_so(tmp_path):
+    env = {"GENOMIC_ULMFIT_DATA": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run([sys.executable, ROOT / "scripts/run_study.py", "promoters"], capture_output=True, text=True, env=env)
+    assert done.returncode == 1 and "is skipped" in done.stderr and "nbs/studies/README.md" in done.stderr, done.stderr
+    done = subprocess.run([sys.executable, ROOT / "scripts/run_study.py", "nothing"], capture_output=True, text=True)
+    assert done.returncode == 1 and "bacterial_lm" in done.stderr
