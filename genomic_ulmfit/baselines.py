@@ -104,7 +104,7 @@ def fit_kmer_logreg(
             tried[k, C] = (called == np.asarray(valid[1])).mean()
     return KmerLogisticRegression(*max(tried, key=tried.get), stranded).fit(reads, y)
 
-# %% ../nbs/07_baselines.ipynb #e1120770
+# %% ../nbs/07_baselines.ipynb #feca5a27
 @dataclass
 class KmerNaiveBayes:
     "Multinomial naive Bayes over the k-mers of whole genomes, all classes equally likely beforehand."
@@ -130,7 +130,7 @@ class KmerNaiveBayes:
         for genome in genomes:
             numbers = kmer_numbers(np.asarray(genome), self.k)
             numbers = numbers[numbers >= 0]
-            total += np.bincount(numbers if self.stranded else np.minimum(numbers, reverse_numbers(numbers, self.k)), minlength=4**self.k)
+            np.add.at(total, numbers if self.stranded else np.minimum(numbers, reverse_numbers(numbers, self.k)), 1)
         return total
 
     def predict_proba(self, reads) -> np.ndarray:

@@ -190,7 +190,7 @@ def demo(args):
     "Everything, from genomes to a tested classifier and a report."
     _write_json(args.json, run_demo(args.out, table=args.genomes, label=args.label, minutes=args.minutes, preset=args.preset, test_reads=args.reads, seed=args.seed))
 
-# %% ../nbs/20_cli.ipynb #b94cab62
+# %% ../nbs/20_cli.ipynb #349b181d
 def _common(p, *, random=True, json=True):
     p.add_argument("--seed", type=int, default=0, help="random seed (default 0)" if random else "taken as by all commands; nothing is random here")
     if json: p.add_argument("--json", metavar="FILE", help="write the figures as JSON; - for standard output")
@@ -262,7 +262,7 @@ def parser() -> argparse.ArgumentParser:
     _common(p)
 
     p = add(finetune)
-    p.add_argument("model", help="folder of a pretrained language model")
+    p.add_argument("model", help="folder of a pretrained language model, or the name of one that comes with the package, e.g. bacteria-small")
     p.add_argument("corpus", help="corpus folder of the target's text")
     p.add_argument("--out", required=True, help="model folder to make")
     _budget(p, 2e-3, 64)
@@ -271,7 +271,7 @@ def parser() -> argparse.ArgumentParser:
 
     p = add(train, more=" Reads are drawn from a corpus, each class equally often, or taken from a table or a FASTA.")
     p.add_argument("data", help="corpus folder, table with the columns sequence, label, split, or FASTA with --labels")
-    p.add_argument("--pretrained", metavar="MODEL", help="folder of a language model; without it the classifier is trained from scratch")
+    p.add_argument("--pretrained", metavar="MODEL", help="folder of a language model, or the name of one that comes with the package, e.g. bacteria-small; without it the classifier is trained from scratch")
     p.add_argument("--out", required=True, help="model folder to make")
     p.add_argument("--stranded", action="store_true", help="the sequences of the table or FASTA have a direction, as promoters do: leave the other strand alone")
     _reads(p); _kmers(p); _budget(p, 4e-3, 128, epochs=True); _common(p)
