@@ -47,6 +47,14 @@ def test_overlaps_are_kept_apart(table):
     for i in range(10): assert harness.leaked(table, harness.fold(table, i, groups), groups) == 0
 
 
+def test_dinucleotide_shuffle(table):
+    rng, pairs = np.random.default_rng(0), lambda s: pd.Series(list(zip(s, s[1:]))).value_counts().to_dict()
+    for s in table["sequence"]:
+        other = harness.dinucleotide_shuffle(s, rng)
+        assert other != s and pairs(other) == pairs(s) and other[0] == s[0] and other[-1] == s[-1]
+    assert harness.dinucleotide_shuffle("AAAA", rng) == "AAAA"
+
+
 def test_results_are_kept(tmp_path):
     made, results = [], harness.Results("x", tmp_path)
     def make(): made.append(1); return {"mcc": 0.5}

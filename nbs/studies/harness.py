@@ -52,6 +52,26 @@ def overlap_groups(sequences, k: int = 20) -> np.ndarray:
     return sparse.csgraph.connected_components(graph, directed=False)[1]
 
 
+def dinucleotide_shuffle(sequence: str, rng: np.random.Generator) -> str:
+    """The sequence in another order with the same counts of each pair of neighbours (Altschul & Erickson 1985)."""
+    after = {}
+    for a, b in zip(sequence, sequence[1:]): after.setdefault(a, []).append(b)
+    final = sequence[-1]
+
+    def leads(a, exits, seen=()): return a == final or (a not in seen and leads(after[a][exits[a]], exits, (*seen, a)))
+
+    while True:  # the last exits from all letters have to lead to the final letter
+        exits = {a: rng.integers(len(b)) for a, b in after.items() if a != final}
+        if all(leads(a, exits) for a in exits): break
+    order = {}
+    for a, b in after.items():
+        last = [b.pop(exits[a])] if a in exits else []
+        order[a] = iter([*rng.permutation(b), *last]) if b else iter(last)
+    out = [sequence[0]]
+    while len(out) < len(sequence): out.append(next(order[out[-1]]))
+    return "".join(out)
+
+
 # ---------------------------------------------------------------- splits
 
 def random_split(table: pd.DataFrame, seed: int) -> pd.Series:
@@ -170,29 +190,22 @@ def network(
     preset="small",  # sizes and k-mers of a network from scratch: those of the pretrained one it stands beside
     tokenizer=KmerTokenizer(6, 6),
     tune: int = 0,  # epochs in which the language model is tuned on the training sequences first
-    directions=(False, True),  # a model that reads the sequences as they are, and one that reads their reverse complements: the forward and backward pair of ULMFiT
     stranded: bool = True,  # sequences have a direction
     epochs: int = 8,
     lr: float = 5e-3,
-    lr_div: float = 1.0,
     drop_mult: float = 0.5,
     bs: int = 64,
     seed: int = 0,
 ):
-    """Class probabilities of the test part by AWD-LSTM classifiers, averaged over the directions."""
-    tokenizer, total = pretrained.tokenizer if pretrained else tokenizer, 0
-    for flip in directions:
-        turned = {s: p.assign(split=s, sequence=[_reverse_complement(x) for x in p["sequence"]] if flip else p["sequence"]) for s, p in parts.items()}
-        learned = pd.concat([turned["train"], turned["valid"]])
-        set_seed(seed)
-        start = _tuned(pretrained, learned, tune, seed) if tune else pretrained
-        dls = ReadDataLoaders.from_df(learned, tokenizer, bs=bs, seed=seed, stranded=stranded)
-        learn = genome_classifier_learner(dls, pretrained=start, preset=preset, drop_mult=drop_mult)
-        with learn.no_bar(), learn.no_logging(): learn.fit_budget(lr, epochs=epochs, lr_div=lr_div)
-        assert dls.classes == list(classes)
-        total = total + np.log(learn.to_model().predict_proba(turned["test"]["sequence"].tolist()).clip(1e-9))
-    probs = np.exp(total / len(directions))
-    return probs / probs.sum(1, keepdims=True)
+    """Class probabilities of the test part by an AWD-LSTM classifier."""
+    learned = pd.concat([parts[s].assign(split=s) for s in ("train", "valid")])
+    set_seed(seed)
+    start = _tuned(pretrained, learned, tune, seed) if tune else pretrained
+    dls = ReadDataLoaders.from_df(learned, pretrained.tokenizer if pretrained else tokenizer, bs=bs, seed=seed, stranded=stranded)
+    learn = genome_classifier_learner(dls, pretrained=start, preset=preset, drop_mult=drop_mult)
+    with learn.no_bar(), learn.no_logging(): learn.fit_budget(lr, epochs=epochs)
+    assert dls.classes == list(classes)
+    return learn.to_model().predict_proba(parts["test"]["sequence"].tolist())
 
 
 def _tuned(model, table, epochs: int, seed: int):
