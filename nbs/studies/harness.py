@@ -200,7 +200,7 @@ def network(
     """Class probabilities of the test part by an AWD-LSTM classifier."""
     learned = pd.concat([parts[s].assign(split=s) for s in ("train", "valid")])
     set_seed(seed)
-    start = _tuned(pretrained, learned, tune, seed) if tune else pretrained
+    start = tuned(pretrained, learned, tune, seed) if tune else pretrained
     dls = ReadDataLoaders.from_df(learned, pretrained.tokenizer if pretrained else tokenizer, bs=bs, seed=seed, stranded=stranded)
     learn = genome_classifier_learner(dls, pretrained=start, preset=preset, drop_mult=drop_mult)
     with learn.no_bar(), learn.no_logging(): learn.fit_budget(lr, epochs=epochs)
@@ -208,7 +208,7 @@ def network(
     return learn.to_model().predict_proba(parts["test"]["sequence"].tolist())
 
 
-def _tuned(model, table, epochs: int, seed: int):
+def tuned(model, table, epochs: int, seed: int):
     """The language model after some epochs on the training sequences."""
     dls = GenomeLMDataLoaders.from_df(table, tokenizer=model.tokenizer, tokens=model.tokenizer.n_tokens(int(table["sequence"].str.len().max())) - 1, seed=seed)
     learn = genome_lm_learner(dls, pretrained=model)
