@@ -38,6 +38,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                         'genomic_ulmfit/baselines.py')},
             'genomic_ulmfit.cli': { 'genomic_ulmfit.cli._budget': ('cli.html#_budget', 'genomic_ulmfit/cli.py'),
                                     'genomic_ulmfit.cli._common': ('cli.html#_common', 'genomic_ulmfit/cli.py'),
+                                    'genomic_ulmfit.cli._end_process': ('cli.html#_end_process', 'genomic_ulmfit/cli.py'),
                                     'genomic_ulmfit.cli._fast': ('cli.html#_fast', 'genomic_ulmfit/cli.py'),
                                     'genomic_ulmfit.cli._fit': ('cli.html#_fit', 'genomic_ulmfit/cli.py'),
                                     'genomic_ulmfit.cli._is_corpus': ('cli.html#_is_corpus', 'genomic_ulmfit/cli.py'),

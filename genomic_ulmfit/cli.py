@@ -5,14 +5,16 @@
 # %% auto #0
 __all__ = ['count', 'lengths', 'corpus_build', 'pretrain', 'finetune', 'train', 'evaluate', 'predict', 'demo', 'parser', 'main']
 
-# %% ../nbs/20_cli.ipynb #b2ee8f3f
+# %% ../nbs/20_cli.ipynb #4395d190
 import argparse
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
+import torch
 from fastai.torch_core import default_device, rank_distrib, set_seed
 from fastprogress.fastprogress import progress_bar
 
@@ -190,7 +192,7 @@ def demo(args):
     "Everything, from genomes to a tested classifier and a report."
     _write_json(args.json, run_demo(args.out, table=args.genomes, label=args.label, minutes=args.minutes, preset=args.preset, test_reads=args.reads, seed=args.seed))
 
-# %% ../nbs/20_cli.ipynb #349b181d
+# %% ../nbs/20_cli.ipynb #08915f4e
 def _common(p, *, random=True, json=True):
     p.add_argument("--seed", type=int, default=0, help="random seed (default 0)" if random else "taken as by all commands; nothing is random here")
     if json: p.add_argument("--json", metavar="FILE", help="write the figures as JSON; - for standard output")
@@ -304,4 +306,13 @@ def main(argv=None) -> int:
     except (ValueError, OSError) as e:  # `InputError` is a ValueError; an OSError is a disk that is full, say
         print(f"genomic-ulmfit: {e}", file=sys.stderr)
         return 2
+    if torch.distributed.is_initialized(): _end_process()
     return 0
+
+
+def _end_process():
+    "End one of several processes without the interpreter's farewell: PyTorch (2.13) keeps gloo's threads after `destroy_process_group`, and they can abort it."
+    torch.distributed.destroy_process_group()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

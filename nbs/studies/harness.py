@@ -170,16 +170,16 @@ def majority(parts, classes):
     return probs
 
 
-def logistic_regression(parts, classes, stranded):
-    """On k-mer counts; k (3 to 6) and the penalty chosen on valid."""
+def logistic_regression(parts, classes, stranded, ks=(3, 4, 5, 6), Cs=(1e-3, 1e-2, 1e-1, 1)):
+    """On k-mer counts; k and the penalty chosen on valid."""
     valid = codes(parts["valid"]), numbers(parts["valid"], classes)
-    model = fit_kmer_logreg(codes(parts["train"]), numbers(parts["train"], classes), valid, ks=(3, 4, 5, 6), Cs=(1e-3, 1e-2, 1e-1, 1), stranded=stranded)
+    model = fit_kmer_logreg(codes(parts["train"]), numbers(parts["train"], classes), valid, ks=ks, Cs=Cs, stranded=stranded)
     return model.predict_proba(codes(parts["test"]))
 
 
-def naive_bayes(parts, classes, stranded):
-    """On k-mers; k (3 to 8, and 12) chosen on valid."""
-    models = [fit_kmer_nb(codes(parts["train"]), numbers(parts["train"], classes), k, stranded=stranded) for k in (3, 4, 5, 6, 7, 8, 12)]
+def naive_bayes(parts, classes, stranded, ks=(3, 4, 5, 6, 7, 8, 12)):
+    """On k-mers; k chosen on valid."""
+    models = [fit_kmer_nb(codes(parts["train"]), numbers(parts["train"], classes), k, stranded=stranded) for k in ks]
     right = lambda m: (m.predict_proba(codes(parts["valid"])).argmax(1) == numbers(parts["valid"], classes)).mean()
     return max(models, key=right).predict_proba(codes(parts["test"]))
 
