@@ -9,14 +9,17 @@ __all__ = ['EarlyStoppingCallback', 'set_seed', 'fit_kmer_logreg', 'fit_kmer_nb'
            'GenomeLearner', 'GenomeModel', 'genome_classifier_learner', 'genome_lm_learner', 'load_model',
            'pretrained_models', 'BitsPerBase', 'binary_metrics', 'bits_per_base', 'classification_metrics',
            'expected_calibration_error', 'reliability', 'PRESETS', 'Preset', 'plot_confusion', 'plot_curves',
-           'plot_reliability', 'plot_scores', 'InputError', 'SequenceRecord', 'decode_bases', 'encode_bases',
+           'plot_reliability', 'plot_scores', 'Calibration', 'Sample', 'TaxonModel', 'calibrate', 'classify_files',
+           'rank_figures', 'SeedTable', 'build_seeds', 'Taxonomy', 'read_taxonomy', 'taxonomy_from_gtdb',
+           'taxonomy_from_ncbi', 'taxonomy_from_table', 'InputError', 'SequenceRecord', 'decode_bases', 'encode_bases',
            'read_sequences', 'reverse_complement']
 
-# %% ../nbs/21_all.ipynb #17a63769
+# %% ../nbs/21_all.ipynb #f358a9bb
 from fastai.callback.tracker import EarlyStoppingCallback
 from fastai.torch_core import set_seed
 
 from .baselines import MarkovChain, fit_kmer_logreg, fit_kmer_nb, kmer_counts, markov_bits_per_base
+from .classify import Calibration, Sample, TaxonModel, calibrate, classify_files, rank_figures
 from .corpus import SAMPLE, GenomeCorpus, read_table
 from .data import BatchLoader, CorpusReads, GenomeLMDataLoaders, LabelledReads, LMWindows, ReadDataLoaders, SequenceBlock, Spans
 from .demo import run_demo
@@ -25,12 +28,16 @@ from .learner import GenomeLearner, GenomeModel, genome_classifier_learner, geno
 from .metrics import BitsPerBase, binary_metrics, bits_per_base, classification_metrics, expected_calibration_error, reliability
 from .models import PRESETS, Preset
 from .report import plot_confusion, plot_curves, plot_reliability, plot_scores
+from .seeds import SeedTable, build_seeds
 from .sequences import InputError, SequenceRecord, decode_bases, encode_bases, read_sequences, reverse_complement
+from .taxonomy import Taxonomy, read_taxonomy, taxonomy_from_gtdb, taxonomy_from_ncbi, taxonomy_from_table
 
 _all_ = [
     "EarlyStoppingCallback", "set_seed", "fit_kmer_logreg", "fit_kmer_nb", "kmer_counts", "markov_bits_per_base", "MarkovChain", "SAMPLE", "GenomeCorpus", "read_table",
     "BatchLoader", "CorpusReads", "GenomeLMDataLoaders", "LabelledReads", "LMWindows", "ReadDataLoaders", "SequenceBlock", "Spans", "run_demo", "KmerTokenizer",
     "GenomeLearner", "GenomeModel", "genome_classifier_learner", "genome_lm_learner", "load_model", "pretrained_models", "BitsPerBase", "binary_metrics", "bits_per_base",
     "classification_metrics", "expected_calibration_error", "reliability", "PRESETS", "Preset", "plot_confusion", "plot_curves", "plot_reliability", "plot_scores",
+    "Calibration", "Sample", "TaxonModel", "calibrate", "classify_files", "rank_figures", "SeedTable", "build_seeds",
+    "Taxonomy", "read_taxonomy", "taxonomy_from_gtdb", "taxonomy_from_ncbi", "taxonomy_from_table",
     "InputError", "SequenceRecord", "decode_bases", "encode_bases", "read_sequences", "reverse_complement",
 ]

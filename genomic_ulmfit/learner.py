@@ -7,7 +7,7 @@ __all__ = ['MODEL_FORMAT', 'PRETRAINED', 'DevicePrecision', 'seconds_per_step', 
            'last_checkpoint', 'GradualUnfreezing', 'tokenizer_of', 'GenomeLearner', 'fused_adamw', 'genome_lm_learner',
            'genome_classifier_learner', 'GenomeModel', 'model_card', 'find_device', 'pretrained_models', 'load_model']
 
-# %% ../nbs/06_learner.ipynb #3cd8b4f3
+# %% ../nbs/06_learner.ipynb #1ed278fe
 import atexit
 import json
 import shutil
@@ -37,6 +37,7 @@ from fastai.metrics import accuracy
 from fastai.optimizer import OptimWrapper
 from fastai.torch_core import default_device, get_model, num_distrib, rank_distrib
 from fastcore.basics import patch
+from scipy.special import softmax
 from safetensors import SafetensorError
 from safetensors.torch import load_file, load_model as load_weights, save_file, save_model as save_weights
 
@@ -584,7 +585,7 @@ def to_model(self: GenomeLearner, **about) -> GenomeModel:
     if hasattr(self, "seconds"): about["minutes"] = round(self.seconds / 60, 2)
     return GenomeModel(self.model, self.tokenizer, self.model.preset, classes, about)
 
-# %% ../nbs/06_learner.ipynb #1fb1f10c
+# %% ../nbs/06_learner.ipynb #b5c5076c
 def _batches(length: np.ndarray, bases: int) -> list[np.ndarray]:
     "Row numbers in batches of about `bases` padded bases, similar lengths together."
     order, out, at = np.argsort(length, kind="stable")[::-1], [], 0
@@ -617,7 +618,7 @@ def _in_threads(function, jobs: list, device: torch.device) -> Iterator:
 
 
 @patch
-def predict_proba(
+def window_log_probs(
     self: GenomeModel,
     sequences,  # letters or base codes, a list
     both_strands: bool | None = None,  # average over the read and its reverse complement; unless given, not where the model is `stranded`
@@ -625,8 +626,8 @@ def predict_proba(
     window: int | None = None,  # longer sequences are judged in windows of so many bases; twice the reads it was trained on unless given
     batch_bases: int = 15_000,  # bases in a batch
     exact: bool = False,  # in float32 throughout
-) -> np.ndarray:  # (sequences, classes) float32, rows sum to 1
-    "Class probabilities of sequences, in their order. Raises `ValueError` for a language model."
+) -> tuple[np.ndarray, np.ndarray]:  # the sequence of each window, (windows,); its log-probabilities, the mean over strands and phases, (windows, classes) float64
+    "Log-probabilities of the classes for each window of each sequence, in their order. Raises `ValueError` for a language model."
     if self.classes is None: raise ValueError("a language model has no classes to predict")
     spans = Spans.from_sequences(sequences)
     owner, first, size = _windows(spans.length, window or 2 * self.read_length)
@@ -640,16 +641,24 @@ def predict_proba(
             skip = np.clip(size[rows] - self.tokenizer.k, 0, phase)  # a read that is too short for a later phase is read as it is
             start = spans.start[owner[rows]] + first[rows] + (0 if flip else skip)
             total = total + self._log_probs(gather(spans.bases, start, size[rows] - skip, np.full(len(rows), flip)), low)
-        return total
+        return total / len(views)
 
-    batches = _batches(size, batch_bases)
-    total = np.zeros((len(owner), len(self.classes)))
-    for rows, found in zip(batches, _in_threads(judge, batches, self.device)): total[rows] = found
-    mean = np.zeros((len(spans), len(self.classes)))
-    np.add.at(mean, owner, total)
-    mean /= (np.bincount(owner, minlength=len(spans)) * len(views))[:, None]
-    probs = np.exp(mean - mean.max(1, keepdims=True))
-    return (probs / probs.sum(1, keepdims=True)).astype(np.float32)
+    batches, found = _batches(size, batch_bases), np.zeros((len(owner), len(self.classes)))
+    for rows, means in zip(batches, _in_threads(judge, batches, self.device)): found[rows] = means
+    return owner, found
+
+
+@patch
+def predict_proba(
+    self: GenomeModel,
+    sequences,  # letters or base codes, a list
+    **kwargs,  # `both_strands`, `phases`, `window`, `batch_bases`, `exact`: see `window_log_probs`
+) -> np.ndarray:  # (sequences, classes) float32, rows sum to 1
+    "Class probabilities of sequences, in their order: the mean of the log-probabilities of their windows. Raises `ValueError` for a language model."
+    owner, found = self.window_log_probs(sequences, **kwargs)
+    mean = np.zeros((len(sequences), len(self.classes)))
+    np.add.at(mean, owner, found)
+    return softmax(mean / np.bincount(owner, minlength=len(sequences))[:, None], 1).astype(np.float32)
 
 
 @patch

@@ -4,6 +4,8 @@
 import sys
 from pathlib import Path
 
+import pandas as pd
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "results.md"
 sys.path.insert(0, str(ROOT / "nbs" / "studies"))
@@ -36,13 +38,30 @@ def plain(name):
     return rows.drop(columns="seconds") if len(rows) else None
 
 
-def promoters():
-    """Promoters: a row per organism and protocol, with the published figures."""
-    rows = Results("promoters").rows()
+def compared(name, by, figure, published=True):
+    """A figure of a study: a row per `by`, a column per method, the published figures where there are some."""
+    rows = Results(name).rows()
     if not len(rows): return None
-    table = summary(rows, ["organism", "protocol"]).reset_index()
-    table.insert(len(table.columns) - 1, "published", [PUBLISHED.get(("promoters", *key), "") for key in zip(table["organism"], table["protocol"])])
+    table = summary(rows, by, figure).reset_index()
+    known = [PUBLISHED.get((name, *(str(row[c]) for c in by)), "") for _, row in table.iterrows()]
+    if published and any(known): table.insert(len(table.columns) - 1, "published", known)
     return table
+
+
+def ranks(name, by):
+    """Accuracy at each rank of the 16S study, means over the splits, a row per method."""
+    rows = Results(name).rows()
+    if not len(rows): return None
+    found = rows[rows["method"] != "exact match"].rename(columns={"accuracy": "genus"})
+    return found.groupby([*by, "method"], sort=False)[["genus", "family", "order", "class"]].mean().round(3).reset_index()
+
+
+def shortcuts():
+    """A row per kind of sequence, a column per model."""
+    rows = Results("promoter_shortcuts").rows()
+    if not len(rows): return None
+    counts = pd.Series(rows["sequences"].iloc[0], name="sequences")
+    return pd.concat([counts, rows.drop(columns=["seconds", "sequences"]).set_index("method").T], axis=1).rename_axis("kind").reset_index()
 
 
 def page():
@@ -50,7 +69,13 @@ def page():
     return HEAD + "".join([
         section("k and stride: tiny language models at equal minutes, and MCC of E. coli promoters (valid)", "make study-bacterial_lm", plain("kmer_choice")),
         section("The language model bacteria-small: bits per base", "make study-bacterial_lm", plain("bacterial_lm")),
-        section("Promoters: MCC on the test part", "make study-promoters", promoters()),
+        section("Promoters: MCC on the test part", "make study-promoters", compared("promoters", ["organism", "protocol"], "mcc")),
+        section("Promoters: accuracy", "make study-promoters", compared("promoters", ["organism", "protocol"], "accuracy", published=False)),
+        section("What the promoter models call a promoter: share of each kind of sequence", "make study-promoters", shortcuts()),
+        section("Fewer labels: MCC of E. coli promoters, the training part cut", "make study-fewer_labels", compared("fewer_labels", ["labels"], "mcc")),
+        section("Genus of 16S reads: accuracy", "make study-16s", compared("16s", ["reads", "split", "length"], "accuracy")),
+        section("16S reads rolled up to higher ranks: accuracy", "make study-16s", ranks("16s", ["reads", "split", "length"])),
+        section("Promoters and enhancers of eukaryotes: MCC", "make study-regulatory", compared("regulatory", ["data"], "mcc")),
     ])
 
 

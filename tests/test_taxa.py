@@ -1,0 +1,137 @@
+"""Taxa from the command line: calibrate, classify, formats that other tools read, and what bad input gets."""
+
+import gzip
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from genomic_ulmfit.all import GenomeCorpus, InputError, SeedTable, TaxonModel
+from genomic_ulmfit.cli import main
+from genomic_ulmfit.sequences import decode_bases
+
+LINEAGES = "species\tgenus\tphylum\tdomain\n" + "".join(f"{g}\t{g}us\tOnly\tBacteria\n" for g in ("Alpha", "Beta"))
+
+
+@pytest.fixture(scope="module")
+def taxa(models, corpus, tmp_path_factory):
+    """Folder of a calibrated model, without seeds."""
+    folder = tmp_path_factory.mktemp("taxa")
+    (folder / "lineages.tsv").write_text(LINEAGES.replace("species", "genus_").replace("genus\t", "family\t").replace("genus_", "genus"))
+    assert main(["calibrate", str(models / "clf"), str(corpus.path), "--lineages", str(folder / "lineages.tsv"), "--label", "genus", "--out", str(folder / "m"), "--fast", "--json", str(folder / "c.json")]) == 0
+    return folder
+
+
+def write_reads(path, reads, suffix=""):
+    with (gzip.open if path.suffix == ".gz" else open)(path, "wt") as f:
+        for i, r in enumerate(reads): f.write(f"@r{i}{suffix}\n{decode_bases(r)}\n+\n{'I' * len(r)}\n")
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def reads(corpus):
+    rows = corpus.split("test")
+    return [np.asarray(corpus.codes(i)[a : a + 150]) for i in rows.index for a in range(0, 6000, 200)]
+
+
+def fails(capsys, *argv, names=()):
+    assert main([str(a) for a in argv]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("genomic-ulmfit: ") and err.count("\n") == 1, err
+    for name in names: assert name in err, err
+
+
+def test_calibrate_says_what_it_found(taxa):
+    figures = json.loads((taxa / "c.json").read_text())
+    assert figures["ece"] < 0.1 and sum(t["chosen"] for t in figures["thresholds"]) == 1
+    shares = pd.DataFrame(figures["thresholds"])
+    assert ((shares["right"] + shares["wrong"]).diff().dropna() <= 1e-9).all(), "fewer reads are called at a higher threshold"
+    model = TaxonModel.load(taxa / "m")
+    assert [model.tree.nodes["name"][r] for r in model.tree.rows] == ["Alpha", "Beta"] and model.threshold == next(t["threshold"] for t in figures["thresholds"] if t["chosen"])
+
+
+def test_formats(taxa, reads, tmp_path, capsys):
+    file = write_reads(tmp_path / "a.fq.gz", reads)
+    outputs = {k: str(tmp_path / f"x.{k}") for k in ("report", "output", "json", "table")}
+    assert main(["classify", str(taxa / "m"), file, *(x for k, v in outputs.items() for x in (f"--{k}", v)), "--fast", "--threshold", "0.6"]) == 0
+    assert f"of {len(reads)} reads classified" in capsys.readouterr().err
+    report = pd.read_csv(outputs["report"], sep="\t", names=["percent", "clade", "own", "code", "taxid", "name"])
+    lines = pd.read_csv(outputs["output"], sep="\t", names=["called", "read", "taxid", "length", "calls"])
+    table, figures = pd.read_parquet(outputs["table"]), json.loads((tmp_path / "x.json").read_text())
+    assert report["own"].sum() == len(lines) == len(table) == figures["reads"] == len(reads)
+    for taxid, own in zip(report["taxid"], report["own"]): assert (lines["taxid"] == taxid).sum() == own
+    root = report[report["taxid"] == 1].iloc[0]
+    assert root["clade"] == (lines["called"] == "C").sum() == len(reads) - figures["unclassified"]
+    depth = report["name"].str.len() - report["name"].str.lstrip().str.len()
+    assert dict(zip(report["code"], depth)) == {"R": 0, "D": 2, "P": 4, "F": 6, "G": 8} | ({"U": 0} if "U" in set(report["code"]) else {})
+    truth = np.repeat(["Alpha", "Beta"], len(reads) // 2)
+    called = table["rank"] == "genus"
+    assert called.mean() > 0.5 and (table["genus"] == truth)[called].mean() > 0.9
+    assert table["read"].tolist() == [f"r{i}" for i in range(len(reads))]
+
+
+def test_report_on_standard_output_and_threshold(taxa, reads, tmp_path, capsys):
+    file = write_reads(tmp_path / "a.fq", reads)
+    assert main(["classify", str(taxa / "m"), file, "--fast", "--threshold", "0.5"]) == 0
+    some = capsys.readouterr().out
+    assert main(["classify", str(taxa / "m"), file, "--fast", "--threshold", "0.999"]) == 0
+    own = lambda text: sum(int(x.split("\t")[2]) for x in text.splitlines() if x.split("\t")[3] == "G")
+    assert own(capsys.readouterr().out) < own(some)
+
+
+def test_pairs(taxa, reads, tmp_path, capsys):
+    a, b = write_reads(tmp_path / "a.fq", reads[:20], "/1"), write_reads(tmp_path / "b.fq", reads[20:40], "/2")
+    assert main(["classify", str(taxa / "m"), a, b, "--output", str(tmp_path / "x"), "--fast"]) == 0
+    assert (tmp_path / "x").read_text().count("\t150|150\t") == 20 and "of 20 pairs" in capsys.readouterr().err
+    short = write_reads(tmp_path / "c.fq", reads[20:30], "/2")
+    fails(capsys, "classify", taxa / "m", a, short, "--output", tmp_path / "y", "--fast", names=["c.fq", "10 reads are paired"])
+    assert not list(tmp_path.glob("y*"))
+
+
+@pytest.mark.parametrize("content, names", [("", ["empty"]), ("hello\n", ["neither FASTA"]), (">p\nMKVLLQ\n", ["protein"])])
+def test_bad_reads(taxa, tmp_path, capsys, content, names):
+    (tmp_path / "bad.fa").write_text(content)
+    fails(capsys, "classify", taxa / "m", tmp_path / "bad.fa", "--report", tmp_path / "r", names=["bad.fa", *names])
+    assert not (tmp_path / "r").exists()
+
+
+def test_reads_that_say_nothing_are_unclassified(taxa, tmp_path):
+    write_reads(tmp_path / "n.fq", [np.full(150, 4), np.array([0, 1]), np.full(0, 4)])
+    assert main(["classify", str(taxa / "m"), str(tmp_path / "n.fq"), "--output", str(tmp_path / "x"), "--report", str(tmp_path / "r")]) == 0
+    assert [line.split("\t")[0] for line in (tmp_path / "x").read_text().splitlines()] == ["U"] * 3
+    assert (tmp_path / "r").read_text().split("\t")[:4] == ["100.00", "3", "3", "U"]
+
+
+def test_bad_models_and_tables(taxa, models, corpus, genomes, tmp_path, capsys):
+    reads = write_reads(tmp_path / "a.fq", [np.zeros(150, int)])
+    fails(capsys, "classify", models / "clf", reads, names=["is not calibrated", "genomic-ulmfit calibrate"])
+    fails(capsys, "classify", models / "lm", reads, names=["is not calibrated"])
+    calibrate = ["calibrate", models / "clf", corpus.path, "--label", "genus", "--out", tmp_path / "m", "--fast", "--lineages"]
+    fails(capsys, "calibrate", models / "lm", *calibrate[2:], taxa / "lineages.tsv", names=["no classes"])
+    (tmp_path / "few.tsv").write_text("genus\tfamily\nAlpha\tAlphae\n")
+    fails(capsys, *calibrate, tmp_path / "few.tsv", names=["few.tsv", "'Beta'"])
+    fails(capsys, *calibrate, tmp_path / "none.tsv", names=["none.tsv", "no such file"])
+    fails(capsys, *calibrate, taxa / "lineages.tsv", "--split", "test_more", names=["test_more"])
+    (tmp_path / "numbers.tsv").write_text("genus\ttaxid\nAlpha\t5\nBeta\t6\n")
+    fails(capsys, *calibrate, tmp_path / "numbers.tsv", "--taxdump", tmp_path, names=["nodes.dmp", "taxdump.tar.gz"])
+
+
+def test_seeds_travel_with_the_model(models, corpus, taxa, reads, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("genomic_ulmfit.seeds.build_seeds.__defaults__", (None, "11111111", "train"))  # 33 thousand seeds instead of 8 million
+    assert main(["calibrate", str(models / "clf"), str(corpus.path), "--lineages", str(taxa / "lineages.tsv"), "--label", "genus", "--out", str(tmp_path / "m"), "--fast", "--seeds"]) == 0
+    model = TaxonModel.load(tmp_path / "m")
+    assert isinstance(model.seeds, SeedTable) and model.seeds.classes == ["Alpha", "Beta"]
+    evidence = model.evidence([(r,) for r in reads])
+    assert (evidence.places == 143).all() and np.abs(evidence.seeds).sum() > 0
+    shutil.rmtree(tmp_path / "m" / "seeds")
+    fails(capsys, "classify", tmp_path / "m", write_reads(tmp_path / "a.fq", reads[:2]), names=["seeds", "no such table"])
+
+
+def test_classes_must_agree(taxa, corpus, tmp_path):
+    model = TaxonModel.load(taxa / "m")
+    from genomic_ulmfit.all import build_seeds
+    other = build_seeds(corpus, "genus", tmp_path / "s", classes=["Beta", "Alpha"], mask="1111")
+    with pytest.raises(ValueError, match="not the same"): TaxonModel(model.model, model.tree, other)
+    with pytest.raises(InputError, match="exists already"): build_seeds(GenomeCorpus(corpus.path), "genus", tmp_path / "s")
