@@ -7,7 +7,7 @@ __all__ = ['CALIBRATION_READS', 'WRONG', 'FALSE_GENERA', 'Evidence', 'Calibratio
            'Judged', 'TaxonModel', 'choose_threshold', 'calibrate', 'Sample', 'kraken_lines', 'read_frame',
            'classify_files']
 
-# %% ../nbs/12_classify.ipynb #57b57b91
+# %% ../nbs/12_classify.ipynb #8181948b
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -22,7 +22,7 @@ from scipy.special import log_softmax
 
 from .corpus import GenomeCorpus
 from .data import CorpusReads
-from .learner import GenomeModel, load_model
+from .learner import GenomeModel, load_model, model_folder
 from .metrics import expected_calibration_error
 from .seeds import SeedTable
 from .sequences import InputError, ReadSummary, read_sequences
@@ -140,7 +140,7 @@ def read_pairs(first, second=None, summary: ReadSummary | None = None) -> Iterat
         if _name(a) != _name(b): raise InputError(second, f"read {number:,} is {b.id!r}, its mate in the other file {a.id!r}", "Give files with the same reads in the same order")
         yield a, b
 
-# %% ../nbs/12_classify.ipynb #aed0f85e
+# %% ../nbs/12_classify.ipynb #311e5ec5
 @dataclass
 class Judged:
     "What is known of some reads."
@@ -183,10 +183,10 @@ class TaxonModel:
 
     @classmethod
     def load(cls, folder, device=None):
-        "Load a folder. Raises `InputError` where its model is no classifier of taxa."
+        "Load a folder, or a model that comes with the package by its name. Raises `InputError` where its model is no classifier of taxa."
         model = load_model(folder, device)
         if not {"taxonomy", "calibration", "threshold"} <= set(model.about): raise InputError(folder, "is not calibrated and has no taxonomy", "Run `genomic-ulmfit calibrate` on it; `genomic-ulmfit predict` needs neither")
-        seeds = SeedTable(Path(folder) / "seeds") if model.about.get("seeds") else None
+        seeds = SeedTable(model_folder(folder) / "seeds") if model.about.get("seeds") else None
         return cls(model, taxonomy_from_dict(model.about["taxonomy"]), seeds, Calibration(**model.about["calibration"]), model.about["threshold"])
 
     def evidence(

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['MODEL_FORMAT', 'PRETRAINED', 'DevicePrecision', 'seconds_per_step', 'TimeLimit', 'Speed', 'Checkpoint',
            'last_checkpoint', 'GradualUnfreezing', 'tokenizer_of', 'GenomeLearner', 'fused_adamw', 'genome_lm_learner',
-           'genome_classifier_learner', 'GenomeModel', 'model_card', 'find_device', 'pretrained_models', 'load_model']
+           'genome_classifier_learner', 'GenomeModel', 'model_card', 'find_device', 'pretrained_models', 'model_folder',
+           'load_model']
 
 # %% ../nbs/06_learner.ipynb #1ed278fe
 import atexit
@@ -541,11 +542,11 @@ PRETRAINED = Path(str(files("genomic_ulmfit"))) / "pretrained"  # the folder of 
 
 
 def pretrained_models() -> list[str]:
-    "Names of the language models that come with the package; `load_model` and `pretrained=` take them."
+    "Names of the models that come with the package; `load_model` takes them, and `pretrained=` those of language models."
     return sorted(p.parent.name for p in PRETRAINED.glob("*/config.json"))
 
 
-def _model_folder(source) -> Path:
+def model_folder(source) -> Path:
     "The folder of a model that is given by its path or by its name in `pretrained_models()`; a path that exists comes first."
     names = pretrained_models()
     if Path(source).is_dir(): return Path(source)
@@ -558,7 +559,7 @@ def load_model(
     device=None,  # fastai's default device unless given
 ) -> GenomeModel:
     "Load a model folder. Raises `InputError` for one that is incomplete, changed, of another vocabulary, or that holds a pickle."
-    folder, device = _model_folder(folder), find_device(device)
+    folder, device = model_folder(folder), find_device(device)
     config = _model_config(folder)
     tokenizer, preset = KmerTokenizer(config["k"], config["stride"]), Preset(**config["preset"])
     model = classifier(tokenizer, preset, len(config["classes"])) if config["classes"] else language_model(tokenizer, preset)

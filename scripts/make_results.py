@@ -64,6 +64,12 @@ def shortcuts():
     return pd.concat([counts, rows.drop(columns=["seconds", "sequences"]).set_index("method").T], axis=1).rename_axis("kind").reset_index()
 
 
+def taxa(split):
+    """Per-read figures of the taxa study on one split, a row per method and set of reads."""
+    rows = Results("taxa").rows()
+    return rows[rows["split"] == split].drop(columns=["split", "seconds"]).astype(object).where(rows.notna(), "") if len(rows) else None
+
+
 def page():
     """The whole page."""
     return HEAD + "".join([
@@ -76,6 +82,10 @@ def page():
         section("Genus of 16S reads: accuracy", "make study-16s", compared("16s", ["reads", "split", "length"], "accuracy")),
         section("16S reads rolled up to higher ranks: accuracy", "make study-16s", ranks("16s", ["reads", "split", "length"])),
         section("Promoters and enhancers of eukaryotes: MCC", "make study-regulatory", compared("regulatory", ["data"], "mcc")),
+        section("Exact matches: genus of 150-base reads by mask and prior, species left out of the training genomes and strains of `valid`", "make study-taxa", plain("taxa_seeds")),
+        section("Which taxon: reads of strains never seen (`test`)", "make study-taxa", taxa("test")),
+        section("Which taxon: reads of species never seen (`test_novel_species`)", "make study-taxa", taxa("test_novel_species")),
+        section("Which taxon: speed on one core", "make study-taxa", plain("taxa_speed")),
     ])
 
 
