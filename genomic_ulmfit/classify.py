@@ -7,7 +7,7 @@ __all__ = ['CALIBRATION_READS', 'WRONG', 'FALSE_GENERA', 'Evidence', 'Calibratio
            'Judged', 'TaxonModel', 'choose_threshold', 'calibrate', 'Sample', 'kraken_lines', 'read_frame',
            'classify_files']
 
-# %% ../nbs/12_classify.ipynb #8181948b
+# %% ../nbs/12_classify.ipynb #8f1adbbf
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
-from scipy.special import log_softmax
+from scipy.special import log_softmax, logsumexp
 
 from .corpus import GenomeCorpus
 from .data import CorpusReads
@@ -28,7 +28,7 @@ from .seeds import SeedTable
 from .sequences import InputError, ReadSummary, read_sequences
 from .taxonomy import RANKS, Taxonomy, taxonomy_from_dict, taxonomy_to_dict
 
-# %% ../nbs/12_classify.ipynb #058557d6
+# %% ../nbs/12_classify.ipynb #71a9e7a0
 @dataclass
 class Evidence:
     "What the windows and seeds of some reads say."
@@ -39,6 +39,10 @@ class Evidence:
     places: np.ndarray  # number of seeds, (reads,); zeros without a table
     calls: list = field(default_factory=list)  # of each read a list with the most probable class of each window, for the read and its mate
 
+    def take(self, rows: np.ndarray):
+        "Some of the reads."
+        return Evidence(self.network[rows], self.windows[rows], self.seeds[rows], self.places[rows])
+
     def hide(self, classes: np.ndarray):
         "The evidence as if the classes marked in (reads, classes) had never been learned."
         network = np.where(classes, -np.inf, self.network)
@@ -46,7 +50,8 @@ class Evidence:
         return Evidence(np.maximum(network, -1e9), self.windows, np.where(classes, -1e9, self.seeds), self.places)
 
 
-_START = {"temperature": 1.0, "dependence": 0.5, "seeds_temperature": 3.0, "seeds_dependence": 0.3, "none": -3.0, "none_rate": 0.0}
+_START = {"temperature": 1.0, "dependence": 0.5, "seeds_temperature": 5.0, "seeds_dependence": 0.3, "other_share": 0.8, "other": 0.0, "none": -3.0, "none_rate": 0.0}
+_BOUNDS = {"temperature": (-3, 4), "seeds_temperature": (-3, 6), "dependence": (0, 1), "seeds_dependence": (0, 1), "other_share": (0, 1), "other": (-40, 40), "none": (-40, 40), "none_rate": (-40, 40)}
 
 
 @dataclass
@@ -57,40 +62,53 @@ class Calibration:
     dependence: float = 1.0  # a
     seeds_temperature: float = 1.0  # U
     seeds_dependence: float = 0.0  # b
-    none: float = -30.0  # u; so low that nothing is unknown, unless fitted
+    other_share: float = 0.0  # alpha
+    other: float = -60.0  # kappa; so low that no species is unknown, unless fitted
+    none: float = -60.0  # u; so low that nothing is unknown, unless fitted
     none_rate: float = 0.0  # v
 
     def log_probs(
         self,
         evidence: Evidence,
-    ) -> np.ndarray:  # (reads, classes + 1), the last one is "none of them"
+        genus: np.ndarray,  # the number of each class's genus, (classes,); -1 without one
+    ) -> np.ndarray:  # (reads, classes + genera + 1): classes, another species of each genus, none of them
         "Calibrated log-probabilities."
-        n, m = np.maximum(evidence.windows, 1)[:, None], np.maximum(evidence.places, 1)[:, None]
+        n, m = np.maximum(evidence.windows, 1)[:, None], np.maximum(evidence.places, 1)[:, None] / 100
         z = evidence.network / (self.temperature * n**self.dependence) + evidence.seeds / (self.seeds_temperature * m**self.seeds_dependence)
-        return log_softmax(np.hstack([z, self.none + self.none_rate * m ** (1 - self.seeds_dependence)]), 1)
+        other = [self.other_share * logsumexp(z[:, genus == g], 1) + self.other for g in range(genus.max() + 1)]
+        return log_softmax(np.column_stack([z, *other, self.none + self.none_rate * m ** (1 - self.seeds_dependence)]), 1)
 
     @classmethod
     def fit(
         cls,
         evidence: Evidence,  # of reads of known classes
         y: np.ndarray,  # their class numbers
-        kin: np.ndarray | None = None,  # (classes, classes): the classes that are hidden together with one, as those of its genus; nothing is unknown unless given
-        unknown: float = 0.2,  # share of unknown reads to expect
+        genus: np.ndarray,  # the number of each class's genus; -1 without one
+        unknown: tuple[float, float] = (0.15, 0.15),  # shares of reads of unknown species and of unknown genera to expect
     ):
-        "The calibration with the highest likelihood."
-        hidden = None if kin is None else evidence.hide(kin[y])
-        names = [k for k in _START if (k[:4] != "none" or kin is not None) and (k[:5] != "seeds" or evidence.places.any()) and (k != "none_rate" or evidence.places.any()) and (k != "dependence" or evidence.windows.max() > 1)]
+        "The calibration with the highest likelihood; without genera, nothing is unknown."
+        kin = (genus[:, None] == genus) & (genus >= 0) | np.eye(len(genus), dtype=bool)
+        related = kin[y].sum(1) > 1
+        lost, strange = evidence.take(related).hide(np.eye(len(genus), dtype=bool)[y[related]]), evidence.hide(kin[y])
+        targets = y, len(genus) + genus[y[related]], np.full(len(y), -1)
+        weights = (1 - sum(unknown), *unknown) if genus.max() >= 0 else (1, 0, 0)
+        parts = [(w, e, t) for w, e, t in zip(weights, (evidence, lost, strange), targets) if w and len(t)]
+        names = [k for k in _START if _matters(k, evidence, len(parts) > 1)]
 
         def made(at): return cls(**{k: float(np.exp(v)) if "temperature" in k else float(v) for k, v in zip(names, at)})
+        start = np.array([np.log(_START[k]) if "temperature" in k else _START[k] for k in names])
 
-        def loss(at):
-            found = made(at)
-            known = -found.log_probs(evidence)[np.arange(len(y)), y].mean()
-            return known if hidden is None else (1 - unknown) * known - unknown * found.log_probs(hidden)[:, -1].mean()
+        def loss(at):  # a weak pull to the start keeps the numbers finite where the reads are told apart without fail
+            return 1e-4 * ((at - start) ** 2).sum() - sum(w * made(at).log_probs(e, genus)[np.arange(len(t)), t].mean() for w, e, t in parts)
 
-        start = [np.log(_START[k]) if "temperature" in k else _START[k] for k in names]
-        bounds = [(-3, 4) if "temperature" in k else (0, 1) if "dependence" in k else (-40, 40) if k == "none" else (-1, 1) for k in names]
-        return made(minimize(loss, start, bounds=bounds, method="L-BFGS-B").x)
+        return made(minimize(loss, start, bounds=[_BOUNDS[k] for k in names], method="L-BFGS-B").x)
+
+
+def _matters(name: str, evidence: Evidence, unknown: bool) -> bool:
+    "Whether a number of the calibration can be found out from this evidence."
+    if name == "dependence": return evidence.windows.max() > 1
+    if name.startswith("seeds") or name == "none_rate": return evidence.places.any() and (unknown or name != "none_rate")
+    return unknown or not name.startswith(("other", "none"))
 
 # %% ../nbs/12_classify.ipynb #7f6a897a
 def assign(
@@ -140,7 +158,7 @@ def read_pairs(first, second=None, summary: ReadSummary | None = None) -> Iterat
         if _name(a) != _name(b): raise InputError(second, f"read {number:,} is {b.id!r}, its mate in the other file {a.id!r}", "Give files with the same reads in the same order")
         yield a, b
 
-# %% ../nbs/12_classify.ipynb #311e5ec5
+# %% ../nbs/12_classify.ipynb #a8e9ae69
 @dataclass
 class Judged:
     "What is known of some reads."
@@ -169,6 +187,9 @@ class TaxonModel:
         if model.classes != tree.classes: raise ValueError("the classes of the model and of the tree are not the same")
         if seeds is not None and seeds.classes != tree.classes: raise ValueError("the classes of the model and of the table of seeds are not the same")
         self.model, self.tree, self.seeds, self.calibration, self.threshold = model, tree, seeds, calibration or Calibration(), threshold
+        rows = tree.at("genus")
+        self.genera = np.unique(rows[rows >= 0])  # their rows in the tree
+        self.genus = np.where(rows >= 0, np.searchsorted(self.genera, rows), -1)  # the genus of each class, a number in `genera`
 
     def __repr__(self):
         seeds = f", {self.seeds!r}" if self.seeds else ""
@@ -189,6 +210,11 @@ class TaxonModel:
         seeds = SeedTable(model_folder(folder) / "seeds") if model.about.get("seeds") else None
         return cls(model, taxonomy_from_dict(model.about["taxonomy"]), seeds, Calibration(**model.about["calibration"]), model.about["threshold"])
 
+    @property
+    def kin(self) -> np.ndarray:
+        "Which classes are of one genus, (classes, classes); those without a genus only with themselves."
+        return (self.genus[:, None] == self.genus) & (self.genus >= 0) | np.eye(len(self.genus), dtype=bool)
+
     def evidence(
         self,
         reads: Sequence[tuple],  # of base codes: (read,) or (read, mate)
@@ -207,8 +233,9 @@ class TaxonModel:
         return Evidence(network, np.bincount(read[owner], minlength=len(reads)), seeds, places, [[next(calls) for _ in r] for r in reads])
 
     def node_probs(self, evidence: Evidence) -> np.ndarray:
-        "Calibrated probabilities of all nodes, (reads, nodes) float32."
-        return self.tree.sum_up(np.exp(self.calibration.log_probs(evidence)[:, :-1]).astype(np.float32))
+        "Calibrated probabilities of all nodes, (reads, nodes) float32; what is another species of a genus counts for the genus and what is above it."
+        probs = np.exp(self.calibration.log_probs(evidence, self.genus)[:, :-1]).astype(np.float32)
+        return self.tree.sum_up(probs, self.genera)
 
     def judge(self, reads: Sequence[tuple], threshold: float | None = None, **kwargs) -> Judged:
         "Probabilities of all nodes, and the taxon of each read. A read without a single k-mer of A, C, G and T is unclassified."
@@ -236,7 +263,7 @@ def _has_kmer(mates: tuple, k: int) -> bool:
     "Whether a read or its mate holds k known bases in a row."
     return any((np.diff(np.concatenate([[-1], np.flatnonzero(np.asarray(codes) > 3), [len(codes)]])) > k).any() for codes in mates)
 
-# %% ../nbs/12_classify.ipynb #537f3fed
+# %% ../nbs/12_classify.ipynb #06d04833
 CALIBRATION_READS = {75: 600, 150: 1000, 300: 400, 1000: 200, 5000: 60}  # length: number
 WRONG, FALSE_GENERA = 0.02, 0.05
 
@@ -245,12 +272,6 @@ def _drawn(corpus: GenomeCorpus, label: str, model: GenomeModel, split: str, rea
     "Reads of several lengths, as (read,), and their class numbers."
     parts = [CorpusReads(corpus, split, label, model.classes, model.tokenizer, length, reads=n, bs=n, augment=False, seed=seed + length)[0] for length, n in reads.items()]
     return [(row.numpy(),) for codes, _ in parts for row in codes], np.concatenate([y.numpy() for _, y in parts])
-
-
-def _kin(tree: Taxonomy) -> np.ndarray:
-    "Which classes are of one genus, (classes, classes); those without a genus only with themselves."
-    genus = tree.at("genus")
-    return (genus[:, None] == genus) & (genus >= 0) | np.eye(len(genus), dtype=bool)
 
 
 def choose_threshold(tree: Taxonomy, probs: np.ndarray, y: np.ndarray, hidden: np.ndarray) -> pd.DataFrame:
@@ -277,19 +298,19 @@ def calibrate(
 ) -> dict:  # calibration error before and after, and the table of thresholds, also kept in the model's `about`
     "Fit the calibration on held-out genomes and choose the threshold."
     sequences, y = _drawn(corpus, label, model.model, split, reads or CALIBRATION_READS, seed)
-    evidence, kin = model.evidence(sequences, **kwargs), _kin(model.tree)
-    error = lambda c: expected_calibration_error(y, _known(np.exp(c.log_probs(evidence))))
-    before, model.calibration = error(Calibration()), Calibration.fit(evidence, y, kin)
-    table = choose_threshold(model.tree, model.node_probs(evidence), y, model.node_probs(evidence.hide(kin[y])))
+    evidence = model.evidence(sequences, **kwargs)
+    error = lambda c: expected_calibration_error(y, _known(np.exp(c.log_probs(evidence, model.genus)), len(model.genus)))
+    before, model.calibration = error(Calibration()), Calibration.fit(evidence, y, model.genus)
+    table = choose_threshold(model.tree, model.node_probs(evidence), y, model.node_probs(evidence.hide(model.kin[y])))
     model.threshold = float(table["threshold"][table["chosen"]].iloc[0])
     figures = {"reads": len(y), "classes": len(np.unique(y)), "ece_before": before, "ece": error(model.calibration), "thresholds": table.round(4).to_dict("records")}
     model.model.about["calibrated"] = {**figures, "split": split, "corpus_sha256": corpus.info["files"]["bases.bin"]["sha256"]}
     return figures
 
 
-def _known(probs: np.ndarray) -> np.ndarray:
-    "Probabilities among the known classes."
-    return probs[:, :-1] / np.maximum(probs[:, :-1].sum(1, keepdims=True), 1e-12)
+def _known(probs: np.ndarray, n: int) -> np.ndarray:
+    "Probabilities among the first n columns, the known classes."
+    return probs[:, :n] / np.maximum(probs[:, :n].sum(1, keepdims=True), 1e-12)
 
 # %% ../nbs/12_classify.ipynb #9568746d
 class Sample:

@@ -499,7 +499,7 @@ def _card_table(title: str, rows) -> str:
 def model_card(config: dict) -> str:
     "A short description of a model folder in Markdown."
     about = "\n".join(f"- **{k}**: {v}" for k, v in config["about"].items() if not isinstance(v, (dict, list)))
-    about += "".join(_card_table(k, v) for k, v in config["about"].items() if k in ("bits_per_base", "training_files"))
+    about += "".join(_card_table(k, v) for k, v in config["about"].items() if k in ("bits_per_base", "per_read_figures", "training_files"))
     classes = f"\nClasses: {', '.join(config['classes'])}\n" if config["classes"] else ""
     return f"""# A genome {config['kind']}
 

@@ -19,7 +19,7 @@ from taxonomy import TaxonomyError
 from .corpus import read_table
 from .sequences import InputError, InputNotFoundError
 
-# %% ../nbs/10_taxonomy.ipynb #bf983b56
+# %% ../nbs/10_taxonomy.ipynb #5d472b77
 RANKS = ["domain", "kingdom", "phylum", "class", "order", "family", "genus", "species"]  # from the root down
 _LETTERS = {r: r[0].upper() for r in RANKS} | {"superkingdom": "D"}  # NCBI's name of the domain until 2025
 CUSTOM_TAXID = 2_000_000_000  # taxa without a number get numbers from here on, far above those of NCBI, within 32 bits
@@ -53,10 +53,13 @@ class Taxonomy:
 
     def sum_up(
         self,
-        probs: np.ndarray,  # (reads, classes)
+        probs: np.ndarray,  # (reads, classes), or more columns, for `more`
+        more: Sequence[int] = (),  # further nodes that have probability of their own, beside the classes
     ) -> np.ndarray:  # (reads, nodes)
-        "The probability of each node: the sum over the classes below it."
-        return probs @ self.below.T
+        "The probability of each node: the sum over the classes, and the nodes `more`, below it."
+        total = probs[:, : len(self.classes)] @ self.below.T
+        for column, row in enumerate(more, len(self.classes)): total[:, self.lineage(row)] += probs[:, [column]]
+        return total
 
     @cached_property
     def depth(self) -> np.ndarray:
