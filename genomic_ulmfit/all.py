@@ -10,11 +10,12 @@ __all__ = ['EarlyStoppingCallback', 'set_seed', 'fit_kmer_logreg', 'fit_kmer_nb'
            'pretrained_models', 'BitsPerBase', 'binary_metrics', 'bits_per_base', 'classification_metrics',
            'expected_calibration_error', 'reliability', 'PRESETS', 'Preset', 'plot_confusion', 'plot_curves',
            'plot_reliability', 'plot_scores', 'Calibration', 'Sample', 'TaxonModel', 'calibrate', 'classify_files',
-           'rank_figures', 'SeedTable', 'build_seeds', 'Taxonomy', 'read_taxonomy', 'taxonomy_from_gtdb',
-           'taxonomy_from_ncbi', 'taxonomy_from_table', 'InputError', 'SequenceRecord', 'decode_bases', 'encode_bases',
-           'read_sequences', 'reverse_complement']
+           'rank_figures', 'compare', 'fit_confusion', 'read_agents', 'screen_sample', 'write_screen', 'SeedTable',
+           'build_seeds', 'Taxonomy', 'read_taxonomy', 'taxonomy_from_gtdb', 'taxonomy_from_ncbi',
+           'taxonomy_from_table', 'InputError', 'SequenceRecord', 'decode_bases', 'encode_bases', 'read_sequences',
+           'reverse_complement']
 
-# %% ../nbs/21_all.ipynb #f358a9bb
+# %% ../nbs/21_all.ipynb #827c81b6
 from fastai.callback.tracker import EarlyStoppingCallback
 from fastai.torch_core import set_seed
 
@@ -28,6 +29,7 @@ from .learner import GenomeLearner, GenomeModel, genome_classifier_learner, geno
 from .metrics import BitsPerBase, binary_metrics, bits_per_base, classification_metrics, expected_calibration_error, reliability
 from .models import PRESETS, Preset
 from .report import plot_confusion, plot_curves, plot_reliability, plot_scores
+from .screen import compare, fit_confusion, read_agents, screen_sample, write_screen
 from .seeds import SeedTable, build_seeds
 from .sequences import InputError, SequenceRecord, decode_bases, encode_bases, read_sequences, reverse_complement
 from .taxonomy import Taxonomy, read_taxonomy, taxonomy_from_gtdb, taxonomy_from_ncbi, taxonomy_from_table
@@ -37,7 +39,7 @@ _all_ = [
     "BatchLoader", "CorpusReads", "GenomeLMDataLoaders", "LabelledReads", "LMWindows", "ReadDataLoaders", "SequenceBlock", "Spans", "run_demo", "KmerTokenizer",
     "GenomeLearner", "GenomeModel", "genome_classifier_learner", "genome_lm_learner", "load_model", "pretrained_models", "BitsPerBase", "binary_metrics", "bits_per_base",
     "classification_metrics", "expected_calibration_error", "reliability", "PRESETS", "Preset", "plot_confusion", "plot_curves", "plot_reliability", "plot_scores",
-    "Calibration", "Sample", "TaxonModel", "calibrate", "classify_files", "rank_figures", "SeedTable", "build_seeds",
+    "Calibration", "Sample", "TaxonModel", "calibrate", "classify_files", "rank_figures", "compare", "fit_confusion", "read_agents", "screen_sample", "write_screen", "SeedTable", "build_seeds",
     "Taxonomy", "read_taxonomy", "taxonomy_from_gtdb", "taxonomy_from_ncbi", "taxonomy_from_table",
     "InputError", "SequenceRecord", "decode_bases", "encode_bases", "read_sequences", "reverse_complement",
 ]

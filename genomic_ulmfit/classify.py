@@ -7,12 +7,12 @@ __all__ = ['CALIBRATION_READS', 'WRONG', 'FALSE_GENERA', 'Evidence', 'Calibratio
            'Judged', 'TaxonModel', 'choose_threshold', 'calibrate', 'Sample', 'kraken_lines', 'read_frame',
            'classify_files']
 
-# %% ../nbs/12_classify.ipynb #8f1adbbf
+# %% ../nbs/12_classify.ipynb #6baa26fd
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
-from itertools import groupby, islice, zip_longest
+from itertools import groupby, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -158,7 +158,7 @@ def read_pairs(first, second=None, summary: ReadSummary | None = None) -> Iterat
         if _name(a) != _name(b): raise InputError(second, f"read {number:,} is {b.id!r}, its mate in the other file {a.id!r}", "Give files with the same reads in the same order")
         yield a, b
 
-# %% ../nbs/12_classify.ipynb #a8e9ae69
+# %% ../nbs/12_classify.ipynb #ae365de6
 @dataclass
 class Judged:
     "What is known of some reads."
@@ -247,16 +247,23 @@ class TaxonModel:
         self,
         pairs: Iterable[tuple],  # of records, from `read_pairs`
         threshold: float | None = None,  # the model's unless given
-        chunk: int = 5_000,  # reads in memory at a time
+        chunk: int = 5_000,  # reads in memory at a time, fewer of long ones
         **kwargs,  # of `GenomeModel.window_log_probs`
     ) -> Iterator[tuple]:  # (list of pairs, Judged)
         "Judge a stream of reads, in order, at constant memory."
         for held in _chunks(pairs, chunk): yield held, self.judge([tuple(r.codes for r in mates) for mates in held], threshold, **kwargs)
 
 
-def _chunks(items: Iterable, size: int) -> Iterator[list]:
-    items = iter(items)
-    while held := list(islice(items, size)): yield held
+def _chunks(pairs: Iterable[tuple], reads: int, bases: int = 5_000_000) -> Iterator[list]:
+    "Lists of at most so many reads, ended early where they hold many bases, as contigs do."
+    held, size = [], 0
+    for mates in pairs:
+        held.append(mates)
+        size += sum(len(r.codes) for r in mates)
+        if len(held) == reads or size >= bases:
+            yield held
+            held, size = [], 0
+    if held: yield held
 
 
 def _has_kmer(mates: tuple, k: int) -> bool:

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['count', 'lengths', 'corpus_build', 'pretrain', 'finetune', 'train', 'evaluate', 'predict', 'calibrate', 'classify',
-           'demo', 'parser', 'main']
+           'demo', 'screen', 'parser', 'main']
 
-# %% ../nbs/20_cli.ipynb #0a213891
+# %% ../nbs/20_cli.ipynb #eee46bb7
 import argparse
 import json
 import os
@@ -27,6 +27,7 @@ from .kmers import KmerTokenizer
 from .learner import find_device, GenomeModel, genome_classifier_learner, genome_lm_learner, load_model
 from .metrics import classification_metrics
 from .models import PRESETS
+from .screen import compare, fit_confusion, read_agents, screen_sample, write_screen
 from .seeds import build_seeds
 from .sequences import InputError, ReadSummary, read_sequences
 from .taxonomy import read_taxonomy
@@ -119,7 +120,7 @@ def train(args):
     else: dls = ReadDataLoaders.from_df(_table_file(args.data), tokenizer, label=args.label, bs=args.bs, seed=args.seed, stranded=args.stranded)
     _fit(genome_classifier_learner(dls, pretrained=model, preset=args.preset), args, about, gradual=bool(model))
 
-# %% ../nbs/20_cli.ipynb #fba71a6c
+# %% ../nbs/20_cli.ipynb #88304115
 def _is_corpus(path) -> bool: return Path(path).is_dir()
 
 
@@ -202,6 +203,8 @@ def calibrate(args):
     seeds = build_seeds(corpus, args.label, out / "seeds", model.classes) if args.seeds else None
     taxa = TaxonModel(model, tree, seeds)
     figures = fit_calibration(taxa, corpus, args.label, args.split, seed=args.seed, **_views(args))
+    if "train" in corpus.splits: fit_confusion(taxa, corpus, args.label, seed=args.seed, **_views(args))
+    else: print("no split train in the corpus: confusions are not measured, and `screen` won't work", file=sys.stderr)
     taxa.save(out)
     chosen = next(t for t in figures["thresholds"] if t["chosen"])
     print(f"{taxa}\n{figures['reads']:,} reads of {figures['classes']} classes: calibration error {figures['ece']:.3f}, before {figures['ece_before']:.3f}")
@@ -222,7 +225,33 @@ def demo(args):
     "Everything, from genomes to a tested classifier and a report."
     _write_json(args.json, run_demo(args.out, table=args.genomes, label=args.label, minutes=args.minutes, preset=args.preset, test_reads=args.reads, seed=args.seed))
 
-# %% ../nbs/20_cli.ipynb #96624fe7
+
+def _sample_name(file: str) -> str:
+    "The name of a file without folder and endings."
+    return Path(file).name.split(".")[0]
+
+
+def screen(args):
+    "Screen samples for the agents of a list."
+    model, (agents, about), out = TaxonModel.load(args.model), read_agents(args.agents), Path(args.out)
+    files = [f.split(",") for f in [*args.samples, *([args.control] if args.control else [])]]
+    names = [_sample_name(f[0]) for f in files]
+    if len(set(names)) < len(names): raise InputError(max(names, key=names.count), "is the name of two samples", "Give the files different names")
+    screens, totals = {}, {}
+    out.mkdir(parents=True, exist_ok=True)
+    for name, pair in zip(names, files):
+        if len(pair) > 2: raise InputError(",".join(pair), "is more than a pair of files", "Join the two files of a pair by a comma, and give samples one by one")
+        sample, summary = classify_files(model, *pair, report=out / f"{name}.kreport", **_views(args))
+        screens[name], totals[name] = screen_sample(sample, model, agents), sample.reads
+        print(f"{name}: {summary}", file=sys.stderr)
+    table = compare(screens, totals, names[-1] if args.control else None)
+    page = write_screen(out, table, totals, about, args.model)
+    found = table[table["decision"] != "not detected"]
+    print(found[["sample", "agent", "decision"]].to_string(index=False) if len(found) else "no agent of the list detected")
+    print(f"wrote {page}. A research tool, not a diagnosis.")
+    _write_json(args.json, json.loads((out / "screen.json").read_text()))
+
+# %% ../nbs/20_cli.ipynb #48a988ab
 def _common(p, *, random=True, json=True):
     p.add_argument("--seed", type=int, default=0, help="random seed (default 0)" if random else "taken as by all commands; nothing is random here")
     if json: p.add_argument("--json", metavar="FILE", help="write the figures as JSON; - for standard output")
@@ -334,6 +363,14 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--output", metavar="FILE", help="Kraken's line per read to write")
     p.add_argument("--table", metavar="FILE", help="Parquet to write: a row per read with all ranks and probabilities")
     p.add_argument("--threshold", type=float, help="least confidence of a taxon (default: the model's)")
+    _fast(p); _common(p, random=False)
+
+    p = add(screen, more=" Writes report.html, screen.tsv, screen.json, and Kraken's report of each sample.")
+    p.add_argument("model", help="folder of a calibrated classifier")
+    p.add_argument("samples", nargs="+", help="FASTA or FASTQ of each sample, plain or .gz; the two files of a pair with a comma between")
+    p.add_argument("--out", required=True, help="folder to write")
+    p.add_argument("--agents", metavar="FILE", help="TSV with the columns agent and taxa (default: the bacteria of the US select agent lists)")
+    p.add_argument("--control", metavar="FILE", help="one more sample: the negative control that the others are held against")
     _fast(p); _common(p, random=False)
 
     p = add(evaluate)

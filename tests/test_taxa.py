@@ -129,6 +129,39 @@ def test_seeds_travel_with_the_model(models, corpus, taxa, reads, tmp_path, monk
     fails(capsys, "classify", tmp_path / "m", write_reads(tmp_path / "a.fq", reads[:2]), names=["seeds", "no such table"])
 
 
+AGENTS = "# mine, today\nagent\ttaxa\nthe alpha\tAlpha\nthe gamma\tGamma\n"
+
+
+def test_screen(taxa, reads, tmp_path, capsys):
+    rng, half = np.random.default_rng(0), len(reads) // 2
+    write_reads(tmp_path / "patient.fq.gz", reads[:half])
+    write_reads(tmp_path / "blank.fq", [rng.choice(4, 150, p=[0.15, 0.35, 0.35, 0.15]) for _ in range(60)])
+    (tmp_path / "agents.tsv").write_text(AGENTS)
+    assert main(["screen", str(taxa / "m"), str(tmp_path / "patient.fq.gz"), "--control", str(tmp_path / "blank.fq"), "--agents", str(tmp_path / "agents.tsv"), "--out", str(tmp_path / "out"), "--fast"]) == 0
+    assert "not a diagnosis" in capsys.readouterr().out
+    table = pd.read_csv(tmp_path / "out" / "screen.tsv", sep="\t").set_index(["sample", "agent"])
+    assert set(table.index) == {(s, a) for s in ("patient", "blank") for a in ("the alpha", "the gamma")}
+    assert table.loc[("patient", "the gamma"), "decision"].startswith("cannot be screened")
+    assert table.loc[("blank", "the alpha"), "decision"] != "detected"
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "mine, today" in page and (tmp_path / "out" / "patient.kreport").exists()
+    kept = json.loads((tmp_path / "out" / "screen.json").read_text())
+    assert kept["reads"] == {"patient": half, "blank": 60} and len(kept["rows"]) == 4
+
+
+def test_screen_bad_input(taxa, reads, tmp_path, capsys):
+    a = write_reads(tmp_path / "a.fq", reads[:4])
+    fails(capsys, "screen", taxa / "m", a, "--agents", tmp_path / "none.tsv", "--out", tmp_path / "o", names=["none.tsv", "no such file"])
+    fails(capsys, "screen", taxa / "m", a, a, "--out", tmp_path / "o", names=["two samples"])
+    fails(capsys, "screen", taxa / "m", f"{a},{a},{a}", "--out", tmp_path / "o", names=["more than a pair"])
+    fails(capsys, "screen", taxa / "m", tmp_path / "missing.fq", "--out", tmp_path / "o", names=["missing.fq"])
+    shutil.copytree(taxa / "m", tmp_path / "m")
+    config = json.loads((tmp_path / "m" / "config.json").read_text())
+    del config["about"]["confusion"]
+    (tmp_path / "m" / "config.json").write_text(json.dumps(config))
+    fails(capsys, "screen", tmp_path / "m", a, "--out", tmp_path / "o", "--fast", names=["no table of confusions", "calibrate"])
+
+
 def test_classes_must_agree(taxa, corpus, tmp_path):
     model = TaxonModel.load(taxa / "m")
     from genomic_ulmfit.all import build_seeds
