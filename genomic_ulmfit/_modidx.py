@@ -538,6 +538,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'genomic_ulmfit.screen._reads_below': ('screen.html#_reads_below', 'genomic_ulmfit/screen.py'),
                                        'genomic_ulmfit.screen._rows_of': ('screen.html#_rows_of', 'genomic_ulmfit/screen.py'),
                                        'genomic_ulmfit.screen._shown': ('screen.html#_shown', 'genomic_ulmfit/screen.py'),
+                                       'genomic_ulmfit.screen.agent_rows': ('screen.html#agent_rows', 'genomic_ulmfit/screen.py'),
                                        'genomic_ulmfit.screen.compare': ('screen.html#compare', 'genomic_ulmfit/screen.py'),
                                        'genomic_ulmfit.screen.fit_confusion': ('screen.html#fit_confusion', 'genomic_ulmfit/screen.py'),
                                        'genomic_ulmfit.screen.plot_agents': ('screen.html#plot_agents', 'genomic_ulmfit/screen.py'),

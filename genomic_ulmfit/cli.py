@@ -6,7 +6,7 @@
 __all__ = ['count', 'lengths', 'corpus_build', 'pretrain', 'finetune', 'train', 'evaluate', 'predict', 'calibrate', 'classify',
            'demo', 'screen', 'parser', 'main']
 
-# %% ../nbs/20_cli.ipynb #eee46bb7
+# %% ../nbs/20_cli.ipynb #6df84d2c
 import argparse
 import json
 import os
@@ -27,7 +27,7 @@ from .kmers import KmerTokenizer
 from .learner import find_device, GenomeModel, genome_classifier_learner, genome_lm_learner, load_model
 from .metrics import classification_metrics
 from .models import PRESETS
-from .screen import compare, fit_confusion, read_agents, screen_sample, write_screen
+from .screen import agent_rows, compare, fit_confusion, read_agents, screen_sample, write_screen
 from .seeds import build_seeds
 from .sequences import InputError, ReadSummary, read_sequences
 from .taxonomy import read_taxonomy
@@ -120,7 +120,7 @@ def train(args):
     else: dls = ReadDataLoaders.from_df(_table_file(args.data), tokenizer, label=args.label, bs=args.bs, seed=args.seed, stranded=args.stranded)
     _fit(genome_classifier_learner(dls, pretrained=model, preset=args.preset), args, about, gradual=bool(model))
 
-# %% ../nbs/20_cli.ipynb #88304115
+# %% ../nbs/20_cli.ipynb #96671b55
 def _is_corpus(path) -> bool: return Path(path).is_dir()
 
 
@@ -236,6 +236,7 @@ def screen(args):
     model, (agents, about), out = TaxonModel.load(args.model), read_agents(args.agents), Path(args.out)
     files = [f.split(",") for f in [*args.samples, *([args.control] if args.control else [])]]
     names = [_sample_name(f[0]) for f in files]
+    agent_rows(model.tree, agents)  # found out before the reads are judged
     if len(set(names)) < len(names): raise InputError(max(names, key=names.count), "is the name of two samples", "Give the files different names")
     screens, totals = {}, {}
     out.mkdir(parents=True, exist_ok=True)

@@ -152,14 +152,17 @@ def test_screen(taxa, reads, tmp_path, capsys):
 def test_screen_bad_input(taxa, reads, tmp_path, capsys):
     a = write_reads(tmp_path / "a.fq", reads[:4])
     fails(capsys, "screen", taxa / "m", a, "--agents", tmp_path / "none.tsv", "--out", tmp_path / "o", names=["none.tsv", "no such file"])
-    fails(capsys, "screen", taxa / "m", a, a, "--out", tmp_path / "o", names=["two samples"])
-    fails(capsys, "screen", taxa / "m", f"{a},{a},{a}", "--out", tmp_path / "o", names=["more than a pair"])
-    fails(capsys, "screen", taxa / "m", tmp_path / "missing.fq", "--out", tmp_path / "o", names=["missing.fq"])
+    fails(capsys, "screen", taxa / "m", a, "--out", tmp_path / "o", names=["nothing that the model learned", "Bacillus anthracis"])
+    (tmp_path / "agents.tsv").write_text(AGENTS)
+    mine = ["--agents", tmp_path / "agents.tsv", "--out", tmp_path / "o"]
+    fails(capsys, "screen", taxa / "m", a, a, *mine, names=["two samples"])
+    fails(capsys, "screen", taxa / "m", f"{a},{a},{a}", *mine, names=["more than a pair"])
+    fails(capsys, "screen", taxa / "m", tmp_path / "missing.fq", *mine, names=["missing.fq"])
     shutil.copytree(taxa / "m", tmp_path / "m")
     config = json.loads((tmp_path / "m" / "config.json").read_text())
     del config["about"]["confusion"]
     (tmp_path / "m" / "config.json").write_text(json.dumps(config))
-    fails(capsys, "screen", tmp_path / "m", a, "--out", tmp_path / "o", "--fast", names=["no table of confusions", "calibrate"])
+    fails(capsys, "screen", tmp_path / "m", a, *mine, "--fast", names=["no table of confusions", "calibrate"])
 
 
 def test_classes_must_agree(taxa, corpus, tmp_path):
