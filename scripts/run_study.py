@@ -4,6 +4,7 @@
 A study whose data are not there is skipped with a message.
 """
 
+import json
 import re
 import subprocess
 import sys
@@ -31,11 +32,25 @@ def missing(path):
     return None
 
 
+def without_paths(text):
+    """A notebook's text output without the paths of the machine that ran it, as warnings have them."""
+    return re.sub(r"/tmp/ipykernel_\d+/\d+\.py", "cell", text.replace(f"{ROOT}/", ""))
+
+
+def clean_outputs(path):
+    """Rewrite the text outputs of a notebook without paths."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    for output in (o for c in notebook["cells"] for o in c.get("outputs", [])):
+        if "text" in output: output["text"] = [without_paths(line) for line in output["text"]]
+    path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 def main():
     path = notebook(sys.argv[1] if len(sys.argv) == 2 else "")
     if lacks := missing(path): sys.exit(f"{path.stem} is skipped: {lacks}")
     run = lambda *command: subprocess.run([str(c) for c in command], check=True)
     run(Path(sys.executable).parent / "jupyter", "nbconvert", "--to", "notebook", "--execute", "--inplace", path)
+    clean_outputs(path)
     run(Path(sys.executable).parent / "nbdev-clean", "--fname", path)
 
 

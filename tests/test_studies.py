@@ -1,5 +1,6 @@
 """What the studies share works, on simulated sequences; without their data they say so."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,15 @@ def test_methods(table):
     }
     accuracy = {k: harness.figures(y, p, CLASSES)["accuracy"] for k, p in accuracy.items()}
     assert accuracy.pop("majority") == 0.6 and all(a > 0.75 for a in accuracy.values()), accuracy
+
+
+def test_no_notebook_keeps_a_path_of_a_machine():
+    sys.path.insert(0, str(ROOT / "scripts"))
+    from run_study import without_paths
+
+    assert without_paths(f"{ROOT}/genomic_ulmfit/learner.py:6: W\n/tmp/ipykernel_12/345.py:24: W") == "genomic_ulmfit/learner.py:6: W\ncell:24: W"
+    kept = [p.name for p in (ROOT / "nbs").rglob("*.ipynb") if re.search(r"/tmp/ipykernel|/home/|/root/|/work/|site-packages", p.read_text(encoding="utf-8"))]
+    assert not kept
 
 
 def test_without_data_a_study_says_so(tmp_path):
