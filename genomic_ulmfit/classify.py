@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['CALIBRATION_READS', 'WRONG', 'FALSE_GENERA', 'Evidence', 'Calibration', 'assign', 'rank_figures', 'read_pairs',
-           'Judged', 'TaxonModel', 'choose_threshold', 'calibrate', 'Sample', 'kraken_lines', 'read_frame',
-           'classify_files']
+           'Judged', 'TaxonModel', 'drawn_reads', 'choose_threshold', 'calibrate', 'Sample', 'kraken_lines',
+           'read_frame', 'classify_files']
 
 # %% ../nbs/12_classify.ipynb #6baa26fd
 import shutil
@@ -28,7 +28,7 @@ from .seeds import SeedTable
 from .sequences import InputError, ReadSummary, read_sequences
 from .taxonomy import RANKS, Taxonomy, taxonomy_from_dict, taxonomy_to_dict
 
-# %% ../nbs/12_classify.ipynb #71a9e7a0
+# %% ../nbs/12_classify.ipynb #0b325b20
 @dataclass
 class Evidence:
     "What the windows and seeds of some reads say."
@@ -87,7 +87,7 @@ class Calibration:
         unknown: tuple[float, float] = (0.15, 0.15),  # shares of reads of unknown species and of unknown genera to expect
     ):
         "The calibration with the highest likelihood; without genera, nothing is unknown."
-        kin = (genus[:, None] == genus) & (genus >= 0) | np.eye(len(genus), dtype=bool)
+        kin = _kin(genus)
         related = kin[y].sum(1) > 1
         lost, strange = evidence.take(related).hide(np.eye(len(genus), dtype=bool)[y[related]]), evidence.hide(kin[y])
         targets = y, len(genus) + genus[y[related]], np.full(len(y), -1)
@@ -102,6 +102,11 @@ class Calibration:
             return 1e-4 * ((at - start) ** 2).sum() - sum(w * made(at).log_probs(e, genus)[np.arange(len(t)), t].mean() for w, e, t in parts)
 
         return made(minimize(loss, start, bounds=[_BOUNDS[k] for k in names], method="L-BFGS-B").x)
+
+
+def _kin(genus: np.ndarray) -> np.ndarray:
+    "Which classes are of one genus, (classes, classes); those without a genus only with themselves."
+    return (genus[:, None] == genus) & (genus >= 0) | np.eye(len(genus), dtype=bool)
 
 
 def _matters(name: str, evidence: Evidence, unknown: bool) -> bool:
@@ -127,18 +132,17 @@ def assign(
         at[here[sure]] = best[sure]
     return at
 
-# %% ../nbs/12_classify.ipynb #9caab530
+# %% ../nbs/12_classify.ipynb #5635e014
 def rank_figures(
     tree: Taxonomy,
     assigned: np.ndarray,  # rows of the tree from `assign`
     truth: np.ndarray,  # the true taxon of each read: a row of the tree, at the lowest rank that the tree knows; -1 for a read of nowhere
 ) -> pd.DataFrame:  # a row per rank: shares of reads that are right, wrong and not called, means over the true taxa; `taxa`, `reads`
     "Right, wrong and uncalled reads at each rank. A read whose true taxon has no name at a rank is wrong when it is called there."
-    above, rows = tree.above, []
+    rows = []
     for rank in (r for r in RANKS if (tree.nodes["rank"] == r).any()):
-        column = RANKS.index(rank)
-        said, true = (np.where(at >= 0, above[np.maximum(at, 0), column], -1) for at in (assigned, truth))
-        each = pd.DataFrame({"true": np.where(true >= 0, true, -1), "right": (said == true) & (said >= 0), "wrong": (said != true) & (said >= 0)}).groupby("true").mean()
+        said, true = tree.at(rank, assigned), tree.at(rank, truth)
+        each = pd.DataFrame({"true": true, "right": (said == true) & (said >= 0), "wrong": (said != true) & (said >= 0)}).groupby("true").mean()
         rows.append({"rank": rank, **each.mean().to_dict(), "uncalled": 1 - each.sum(axis=1).mean(), "taxa": len(each), "reads": len(truth)})
     return pd.DataFrame(rows)
 
@@ -158,7 +162,7 @@ def read_pairs(first, second=None, summary: ReadSummary | None = None) -> Iterat
         if _name(a) != _name(b): raise InputError(second, f"read {number:,} is {b.id!r}, its mate in the other file {a.id!r}", "Give files with the same reads in the same order")
         yield a, b
 
-# %% ../nbs/12_classify.ipynb #ae365de6
+# %% ../nbs/12_classify.ipynb #62cdc75c
 @dataclass
 class Judged:
     "What is known of some reads."
@@ -190,6 +194,7 @@ class TaxonModel:
         rows = tree.at("genus")
         self.genera = np.unique(rows[rows >= 0])  # their rows in the tree
         self.genus = np.where(rows >= 0, np.searchsorted(self.genera, rows), -1)  # the genus of each class, a number in `genera`
+        self.kin = _kin(self.genus)  # which classes are of one genus
 
     def __repr__(self):
         seeds = f", {self.seeds!r}" if self.seeds else ""
@@ -209,11 +214,6 @@ class TaxonModel:
         if not {"taxonomy", "calibration", "threshold"} <= set(model.about): raise InputError(folder, "is not calibrated and has no taxonomy", "Run `genomic-ulmfit calibrate` on it; `genomic-ulmfit predict` needs neither")
         seeds = SeedTable(model_folder(folder) / "seeds") if model.about.get("seeds") else None
         return cls(model, taxonomy_from_dict(model.about["taxonomy"]), seeds, Calibration(**model.about["calibration"]), model.about["threshold"])
-
-    @property
-    def kin(self) -> np.ndarray:
-        "Which classes are of one genus, (classes, classes); those without a genus only with themselves."
-        return (self.genus[:, None] == self.genus) & (self.genus >= 0) | np.eye(len(self.genus), dtype=bool)
 
     def evidence(
         self,
@@ -270,25 +270,33 @@ def _has_kmer(mates: tuple, k: int) -> bool:
     "Whether a read or its mate holds k known bases in a row."
     return any((np.diff(np.concatenate([[-1], np.flatnonzero(np.asarray(codes) > 3), [len(codes)]])) > k).any() for codes in mates)
 
-# %% ../nbs/12_classify.ipynb #06d04833
+# %% ../nbs/12_classify.ipynb #70e017c9
 CALIBRATION_READS = {75: 600, 150: 1000, 300: 400, 1000: 200, 5000: 60}  # length: number
 WRONG, FALSE_GENERA = 0.02, 0.05
 
 
-def _drawn(corpus: GenomeCorpus, label: str, model: GenomeModel, split: str, reads: dict, seed: int) -> tuple[list, np.ndarray]:
-    "Reads of several lengths, as (read,), and their class numbers."
-    parts = [CorpusReads(corpus, split, label, model.classes, model.tokenizer, length, reads=n, bs=n, augment=False, seed=seed + length)[0] for length, n in reads.items()]
+def drawn_reads(
+    corpus: GenomeCorpus,
+    label: str,
+    model: GenomeModel,  # its classes
+    split: str,
+    reads: dict,  # {length: number}
+    seed: int,
+    errors: float = 0.0,  # substitutions per base
+) -> tuple[list, np.ndarray]:
+    "Reads of several lengths, each class equally often, as (read,), and their class numbers."
+    parts = [CorpusReads(corpus, split, label, model.classes, model.tokenizer, length, errors, reads=n, bs=n, augment=False, seed=seed + length)[0] for length, n in reads.items()]
     return [(row.numpy(),) for codes, _ in parts for row in codes], np.concatenate([y.numpy() for _, y in parts])
 
 
 def choose_threshold(tree: Taxonomy, probs: np.ndarray, y: np.ndarray, hidden: np.ndarray) -> pd.DataFrame:
     "For thresholds from low to high, shares of reads that are given a right and a wrong lowest taxon, and of hidden reads that are given a genus; `chosen` marks the default."
-    above, rows, column = tree.above, [], RANKS.index("genus")
+    rows = []
     for threshold in np.round(np.arange(0.5, 0.999, 0.02), 2):
         at, strange = assign(tree, probs, threshold), assign(tree, hidden, threshold)
         called = at >= 0
         right = called & (tree.below[np.maximum(at, 0), y] > 0)
-        rows.append((threshold, (right & (at > 0)).mean(), (called & ~right).mean(), ((strange >= 0) & (above[np.maximum(strange, 0), column] >= 0)).mean()))
+        rows.append((threshold, (right & (at > 0)).mean(), (called & ~right).mean(), (tree.at("genus", strange) >= 0).mean()))
     found = pd.DataFrame(rows, columns=["threshold", "right", "wrong", "hidden given a genus"])
     good = (found["wrong"] <= WRONG) & (found["hidden given a genus"] <= FALSE_GENERA)
     return found.assign(chosen=found.index == (good.idxmax() if good.any() else len(found) - 1))
@@ -304,7 +312,7 @@ def calibrate(
     **kwargs,  # of `GenomeModel.window_log_probs`
 ) -> dict:  # calibration error before and after, and the table of thresholds, also kept in the model's `about`
     "Fit the calibration on held-out genomes and choose the threshold."
-    sequences, y = _drawn(corpus, label, model.model, split, reads or CALIBRATION_READS, seed)
+    sequences, y = drawn_reads(corpus, label, model.model, split, reads or CALIBRATION_READS, seed)
     evidence = model.evidence(sequences, **kwargs)
     error = lambda c: expected_calibration_error(y, _known(np.exp(c.log_probs(evidence, model.genus)), len(model.genus)))
     before, model.calibration = error(Calibration()), Calibration.fit(evidence, y, model.genus)

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['count', 'lengths', 'corpus_build', 'pretrain', 'finetune', 'train', 'evaluate', 'predict', 'calibrate', 'classify',
-           'demo', 'screen', 'parser', 'main']
+           'screen', 'demo', 'parser', 'main']
 
-# %% ../nbs/20_cli.ipynb #6df84d2c
+# %% ../nbs/20_cli.ipynb #35ea1f8f
 import argparse
 import json
 import os
@@ -27,7 +27,7 @@ from .kmers import KmerTokenizer
 from .learner import find_device, GenomeModel, genome_classifier_learner, genome_lm_learner, load_model
 from .metrics import classification_metrics
 from .models import PRESETS
-from .screen import agent_rows, compare, fit_confusion, read_agents, screen_sample, write_screen
+from .screen import ABSENT, agent_rows, compare, fit_confusion, read_agents, screen_sample, write_screen
 from .seeds import build_seeds
 from .sequences import InputError, ReadSummary, read_sequences
 from .taxonomy import read_taxonomy
@@ -120,7 +120,7 @@ def train(args):
     else: dls = ReadDataLoaders.from_df(_table_file(args.data), tokenizer, label=args.label, bs=args.bs, seed=args.seed, stranded=args.stranded)
     _fit(genome_classifier_learner(dls, pretrained=model, preset=args.preset), args, about, gradual=bool(model))
 
-# %% ../nbs/20_cli.ipynb #96671b55
+# %% ../nbs/20_cli.ipynb #e30607ce
 def _is_corpus(path) -> bool: return Path(path).is_dir()
 
 
@@ -193,7 +193,6 @@ def predict(args):
     if args.out: out.close()
 
 
-
 def calibrate(args):
     "Make a classifier one of taxa: put a tree over its classes, fit its confidence and threshold on held-out genomes."
     model, corpus, out = load_model(args.model), GenomeCorpus(args.corpus), Path(args.out or args.model)
@@ -215,15 +214,11 @@ def calibrate(args):
 def classify(args):
     "Give each read, or read pair, to a taxon, and write the sample in Kraken's formats."
     model = TaxonModel.load(args.model)
-    sample, summary = classify_files(model, args.reads, args.mates, args.report, args.output, args.table, args.threshold, **_views(args))
-    print(f"{summary}; {sample.reads - sample.unclassified:,} of {sample.reads:,} {'pairs' if args.mates else 'reads'} classified at a confidence of {args.threshold or model.threshold:.2f}", file=sys.stderr)
+    threshold = model.threshold if args.threshold is None else args.threshold
+    sample, summary = classify_files(model, args.reads, args.mates, args.report, args.output, args.table, threshold, **_views(args))
+    print(f"{summary}; {sample.reads - sample.unclassified:,} of {sample.reads:,} {'pairs' if args.mates else 'reads'} classified at a confidence of {threshold:.2f}", file=sys.stderr)
     if not (args.report or args.output or args.table or args.json): print(sample.kreport(), end="")
-    _write_json(args.json, {"model": str(args.model), "threshold": args.threshold or model.threshold, **sample.to_dict()})
-
-
-def demo(args):
-    "Everything, from genomes to a tested classifier and a report."
-    _write_json(args.json, run_demo(args.out, table=args.genomes, label=args.label, minutes=args.minutes, preset=args.preset, test_reads=args.reads, seed=args.seed))
+    _write_json(args.json, {"model": str(args.model), "threshold": threshold, **sample.to_dict()})
 
 
 def _sample_name(file: str) -> str:
@@ -247,10 +242,15 @@ def screen(args):
         print(f"{name}: {summary}", file=sys.stderr)
     table = compare(screens, totals, names[-1] if args.control else None)
     page = write_screen(out, table, totals, about, args.model)
-    found = table[table["decision"] != "not detected"]
+    found = table[table["decision"] != ABSENT]
     print(found[["sample", "agent", "decision"]].to_string(index=False) if len(found) else "no agent of the list detected")
     print(f"wrote {page}. A research tool, not a diagnosis.")
     _write_json(args.json, json.loads((out / "screen.json").read_text()))
+
+
+def demo(args):
+    "Everything, from genomes to a tested classifier and a report."
+    _write_json(args.json, run_demo(args.out, table=args.genomes, label=args.label, minutes=args.minutes, preset=args.preset, test_reads=args.reads, seed=args.seed))
 
 # %% ../nbs/20_cli.ipynb #48a988ab
 def _common(p, *, random=True, json=True):

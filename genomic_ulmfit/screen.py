@@ -6,7 +6,7 @@
 __all__ = ['AGENTS', 'DETECTED', 'GENUS_ONLY', 'ABSENT', 'UNKNOWN', 'LEVEL', 'fit_confusion', 'read_agents', 'agent_rows',
            'screen_sample', 'compare', 'plot_agents', 'write_screen']
 
-# %% ../nbs/13_screen.ipynb #dae308a5
+# %% ../nbs/13_screen.ipynb #a2d6a1a3
 import json
 from importlib.resources import files
 from pathlib import Path
@@ -16,57 +16,38 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
 
-from .classify import Sample, TaxonModel, assign
+from .classify import Sample, TaxonModel, assign, drawn_reads
 from .corpus import GenomeCorpus, read_table
-from .data import substitute
 from .report import ACCENT, MUTED, section, write_page
 from .sequences import InputError
-from .taxonomy import RANKS
 
-# %% ../nbs/13_screen.ipynb #4b79aada
-def _class_reads(corpus: GenomeCorpus, label: str, name: str, n: int, length: int, errors: float, rng) -> np.ndarray:
-    "Reads of the training genomes of a class, (n, length)."
-    rows = corpus.split("train")
-    rows = rows[(rows[label] == name) & (rows["length"] >= length)]
-    if not len(rows): raise InputError(corpus.path, f"holds no training record of {length} bases of {name!r}", "Give shorter reads")
-    record = rng.choice(len(rows), n, p=rows["length"] / rows["length"].sum())
-    start = rows["start"].to_numpy()[record] + (rng.random(n) * (rows["length"].to_numpy()[record] - length + 1)).astype(np.int64)
-    return substitute(np.stack([corpus.bases[a : a + length] for a in start]), errors, rng)
-
-
+# %% ../nbs/13_screen.ipynb #4148e036
 def fit_confusion(
     model: TaxonModel,  # calibrated; the table goes into its `about`
     corpus: GenomeCorpus,  # that it was trained on
     label: str,  # label column that holds its classes
-    reads: int = 200,  # of each class
+    reads: int = 200,  # of each class, on average
     length: int = 150,
     errors: float = 0.005,  # substitutions per base
     seed: int = 0,
     **kwargs,  # of `TaxonModel.evidence`
 ) -> pd.DataFrame:  # a row per class: class, sensitivity, genus_sensitivity, near, false, false_genus
     "Measure what a model gives to its classes: their own reads, those of relatives, those of anything else."
-    rng, classes, tree = np.random.default_rng(seed), model.tree.classes, model.tree
-    x = np.concatenate([_class_reads(corpus, label, c, reads, length, errors, rng) for c in classes])
-    y, evidence = np.repeat(np.arange(len(classes)), reads), model.evidence([(r,) for r in x], **kwargs)
-    given = lambda e: assign(tree, model.node_probs(e), model.threshold)
+    tree, classes, genus = model.tree, model.tree.classes, model.tree.at("genus")
+    x, y = drawn_reads(corpus, label, model.model, "train", {length: reads * len(classes)}, seed, errors)
+    if missing := sorted(set(range(len(classes))) - set(y)): raise InputError(corpus.path, f"gave no read of {classes[missing[0]]!r} in the split 'train'", "Every class needs a genome there; or draw more reads")
+    evidence, own, n = model.evidence(x, **kwargs), np.eye(len(classes), dtype=bool), np.bincount(y)
+    plain, related, strange = (assign(tree, model.node_probs(e), model.threshold) for e in (evidence, evidence.hide(own[y]), evidence.hide(model.kin[y])))
     hit = lambda rows: rows[:, None] == tree.rows  # (reads, classes)
-    in_genus = lambda rows: (rows >= 0) & (tree.at("genus")[y] >= 0) & (_genus_row(tree, rows) == tree.at("genus")[y])
-    plain, related = given(evidence), given(evidence.hide(np.eye(len(classes), dtype=bool)[y]))
-    called, strange = in_genus(related), given(evidence.hide(model.kin[y]))
-    sums = lambda what: np.add.reduceat(what.astype(float), np.arange(0, len(y), reads))
+    in_genus = lambda rows: (tree.at("genus", rows) >= 0) & (tree.at("genus", rows) == genus[y])
+    sums = lambda what: own[:, y].astype(float) @ what  # over the reads of each class
+    called, others = in_genus(related), ~model.kin[y]
     share = (sums(hit(related) & called[:, None]) + 0.5) / (sums(called)[:, None] + 1)  # of the relative's genus-level reads, (relative, class)
-    near = np.where(model.kin & ~np.eye(len(classes), dtype=bool), share, 0)
-    others = ~model.kin[y]
     false = ((hit(strange) & others).sum(0) + 1) / others.sum(0)
-    genus_false = np.array([(((_genus_row(tree, strange) == g) & others[:, c]).sum() + 1) / others[:, c].sum() if g >= 0 else false[c] for c, g in enumerate(tree.at("genus"))])
-    table = pd.DataFrame({"class": classes, "sensitivity": sums(hit(plain)[np.arange(len(y)), y]) / reads, "genus_sensitivity": sums(in_genus(plain)) / reads, "near": near.max(0), "false": false, "false_genus": genus_false})
+    genus_false = np.where(genus >= 0, (((tree.at("genus", strange)[:, None] == genus) & others).sum(0) + 1) / others.sum(0), false)
+    table = pd.DataFrame({"class": classes, "sensitivity": sums(hit(plain)[np.arange(len(y)), y]) / n, "genus_sensitivity": sums(in_genus(plain)) / n, "near": np.where(model.kin & ~own, share, 0).max(0), "false": false, "false_genus": genus_false})
     model.model.about["confusion"] = {"reads": reads, "length": length, "errors": errors, "threshold": model.threshold, "table": table.round(6).to_dict("list")}
     return table
-
-
-def _genus_row(tree, rows: np.ndarray) -> np.ndarray:
-    "The genus of nodes, -1 where there is none."
-    return np.where(rows >= 0, tree.above[np.maximum(rows, 0), RANKS.index("genus")], -1)
 
 # %% ../nbs/13_screen.ipynb #7752bcff
 AGENTS = Path(str(files("genomic_ulmfit"))) / "agents.tsv"
@@ -103,7 +84,7 @@ def agent_rows(tree, agents: pd.DataFrame) -> list[list[int]]:
     if not any(found): raise InputError("the list of agents", f"names nothing that the model learned ({len(agents)} agents, the first is {agents['agent'].iloc[0]!r})", "Use a model of those taxa, or give another list with --agents")
     return found
 
-# %% ../nbs/13_screen.ipynb #3f101c84
+# %% ../nbs/13_screen.ipynb #87197985
 DETECTED, GENUS_ONLY, ABSENT, UNKNOWN = "detected", "genus only, cannot tell apart", "not detected", "cannot be screened: never learned"
 LEVEL, _SURENESS = 0.01, 50
 
@@ -118,7 +99,7 @@ def _agent(sample: Sample, known: pd.DataFrame, rows: list[int], level: float) -
     "The judgement of one agent, whose nodes in the tree are `rows`."
     tree, clade, total = sample.tree, sample.clade, sample.reads
     classes = np.flatnonzero((tree.below[rows] > 0).any(0))
-    genera = np.unique(_genus_row(tree, tree.rows[classes]))
+    genera = np.unique(tree.at("genus")[classes])
     whole = set(genera) <= set(rows)  # the agent is a genus
     species, genus = _reads_below(tree, clade, rows), _reads_below(tree, clade, [*rows, *genera])
     false = known["false_genus"].iloc[classes].max() if whole else known["false"].iloc[classes].sum()

@@ -19,7 +19,7 @@ from taxonomy import TaxonomyError
 from .corpus import read_table
 from .sequences import InputError, InputNotFoundError
 
-# %% ../nbs/10_taxonomy.ipynb #5d472b77
+# %% ../nbs/10_taxonomy.ipynb #cf40ea65
 RANKS = ["domain", "kingdom", "phylum", "class", "order", "family", "genus", "species"]  # from the root down
 _LETTERS = {r: r[0].upper() for r in RANKS} | {"superkingdom": "D"}  # NCBI's name of the domain until 2025
 CUSTOM_TAXID = 2_000_000_000  # taxa without a number get numbers from here on, far above those of NCBI, within 32 bits
@@ -86,9 +86,10 @@ class Taxonomy:
             if rank in RANKS: above[row, RANKS.index(rank)] = row
         return above
 
-    def at(self, rank: str) -> np.ndarray:
-        "For each class its node at that rank, -1 where its lineage has none."
-        return self.above[self.rows, RANKS.index(rank)]
+    def at(self, rank: str, rows=None) -> np.ndarray:
+        "For each class, or each of some `rows`, the node at that rank; -1 where its lineage has none, and for a row of -1."
+        rows = self.rows if rows is None else np.asarray(rows)
+        return np.where(rows >= 0, self.above[np.maximum(rows, 0), RANKS.index(rank)], -1)
 
     def lineage(self, row: int) -> list[int]:
         "Rows from the root down to a node."
