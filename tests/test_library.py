@@ -142,3 +142,13 @@ def test_a_corpus_without_valid_says_how_to_get_it(tmp_path):
     (tmp_path / "a.fa").write_text(">r\n" + "ACGTTGCA" * 50 + "\n")
     corpus = GenomeCorpus.build([tmp_path / "a.fa"], tmp_path / "c")
     with pytest.raises(InputError, match="It has: train; build it with .* --hold-out 10"): GenomeLMDataLoaders.from_corpus(corpus)
+
+
+# ---------------------------------------------------------------- pretrained models
+
+@pytest.mark.parametrize("make", ["lm", "classifier"])
+def test_a_tokenizer_that_does_not_fit_the_weights_is_named_with_theirs(corpus, make):
+    dls = (GenomeLMDataLoaders.from_corpus(corpus, tokenizer=TOKENIZER, bs=16, tokens=32, valid_batches=2) if make == "lm"
+           else ReadDataLoaders.from_corpus(corpus, "genus", TOKENIZER, reads=50, valid_reads=50, bs=50))
+    learner_of = genome_lm_learner if make == "lm" else genome_classifier_learner
+    with pytest.raises(InputError, match="bacteria-small.*was trained with.*k=6, stride=6.*cut.*k=3, stride=2"): learner_of(dls, pretrained="bacteria-small")
