@@ -154,34 +154,35 @@ def compare(
 
     return table.assign(above_control=table.apply(above, axis=1))
 
-# %% ../nbs/13_screen.ipynb #c87f14ca
+# %% ../nbs/13_screen.ipynb #f832178d
 def plot_agents(table: pd.DataFrame) -> Figure:
     "Reads of each agent beside what false assignment explains, a panel per sample."
     names = table["sample"].unique()
     fig = Figure(figsize=(8, (0.32 * table["agent"].nunique() + 0.9) * len(names)), layout="constrained")
-    for ax, name in zip(np.atleast_1d(fig.subplots(len(names), 1)), names):
+    for ax, name in zip(np.atleast_1d(fig.subplots(len(names), 1, sharex=True)), names):
         rows = table[(table["sample"] == name) & (table["decision"] != UNKNOWN)].iloc[::-1]
         ax.barh(rows["agent"], rows["species_reads"], color=[ACCENT if d == DETECTED else MUTED for d in rows["decision"]])
         ax.plot(rows["expected_false"], rows["agent"], "|", color="#dc2626", ms=14, mew=2)
         ax.set_xscale("symlog", linthresh=1)
-        ax.set(title=name, xlabel="reads given to the agent (bar; blue: detected), expected from false assignment (red)")
+        ax.set(title=name, xlim=(0, 2 * max(table[["species_reads", "expected_false"]].max().max(), 5)))
         ax.spines[["top", "right"]].set_visible(False)
+    ax.set_xlabel("reads given to the agent (bar; blue: detected), expected from false assignment (red)")
     return fig
 
 
-def _percent(x) -> str: return "" if pd.isna(x) else f"{100 * x:.3g} %"
+def _percent(x) -> str: return f"{100 * x:.3g}"
 
 
 def _shown(table: pd.DataFrame) -> pd.DataFrame:
-    "The columns for people."
-    known = table["decision"] != UNKNOWN
-    text = lambda column: [f"{int(v):,}" if k else "" for v, k in zip(table[column].fillna(0), known)]
+    "The columns for people, of the agents that were learned."
+    learned = table[table["decision"] != UNKNOWN]
     shown = pd.DataFrame({
-        "agent": table["agent"], "decision": table["decision"], "species reads": text("species_reads"), "genus reads": text("genus_reads"), "expected false": [f"{v:.1f}" if k else "" for v, k in zip(table["expected_false"], known)],
-        "fraction (95 %)": [f"{_percent(f)} ({_percent(a)} to {_percent(b)})" if d == DETECTED else "" for f, a, b, d in zip(table["fraction"], table["fraction_low"], table["fraction_high"], table["decision"])],
-        "limit of detection": [_percent(v) for v in table["limit_of_detection"]],
+        "agent": learned["agent"], "decision": learned["decision"].str.split(",").str[0],
+        "reads, of genus": [f"{int(a):,} of {int(b):,}" for a, b in zip(learned["species_reads"], learned["genus_reads"])], "expected false": [f"{v:.1f}" for v in learned["expected_false"]],
+        "% of reads (95 %)": [f"{_percent(f)} ({_percent(a)} to {_percent(b)})" if d == DETECTED else "" for f, a, b, d in zip(learned["fraction"], learned["fraction_low"], learned["fraction_high"], learned["decision"])],
+        "limit, %": [_percent(v) for v in learned["limit_of_detection"]],
     })
-    return shown.assign(**({"above control": ["" if v is None else "yes" if v else "no" for v in table["above_control"]]} if "above_control" in table else {}))
+    return shown.assign(**({"above control": ["" if v is None else "yes" if v else "no" for v in learned["above_control"]]} if "above_control" in table else {}))
 
 
 def write_screen(
@@ -198,11 +199,12 @@ def write_screen(
     (folder / "screen.json").write_text(json.dumps({"model": str(model), "agents": about, "reads": totals, "rows": json.loads(table.to_json(orient="records"))}, indent=1))
     lead = []
     for name, rows in table.groupby("sample", sort=False):
-        hits = rows[rows["decision"] == DETECTED]["agent"].tolist()
-        lead.append(f"{name}: " + (f"{', '.join(hits)} detected." if hits else "no agent of the list detected."))
+        hits, kin = (rows[rows["decision"] == d]["agent"].tolist() for d in (DETECTED, GENUS_ONLY))
+        lead.append(f"{name}: " + (f"{', '.join(hits)} detected." if hits else "no agent of the list detected.") + (f" The genus only, so that relatives can't be told apart: {', '.join(kin)}." if kin else ""))
+    if strangers := table[table["decision"] == UNKNOWN]["agent"].unique().tolist(): lead.append(f"Not screened, since the model never learned them: {', '.join(strangers)}. Nothing is said of their presence.")
     sections = [section(name, [f"{totals[name]:,} reads."], _shown(rows)) for name, rows in table.groupby("sample", sort=False)]
     sections.append(section("Reads and what explains them", figures={"Reads given to each agent's species, and the number that false assignment of everything else explains.": plot_agents(table)}))
     sections.append(section("How to read this", [
-        "Detected: neither reads of other genera nor a relative that was never learned explain the reads of this species. Genus only: the genus is there, but its reads could be those of a relative. Not detected: fewer reads than chance explains; an amount below the limit of detection would have been missed.",
-        "An agent that the model never learned cannot be screened; nothing is said of its presence.", f"The list: {about}"]))
+        "Detected: neither reads of other genera nor a relative that was never learned explain the reads of this species. Genus only: the genus is there, but its reads could be those of a relative. Not detected: fewer reads than chance explains; an amount below the limit of detection (the column 'limit') would have been missed.",
+        f"The list: {about}"]))
     return write_page(folder / "report.html", "Screen for listed agents", lead, sections, ["A research tool, not a diagnosis. Confirm a detection by another method before acting on it."], f"Made by genomic-ulmfit screen with the model {model}.")
