@@ -154,7 +154,7 @@ def compare(
 
     return table.assign(above_control=table.apply(above, axis=1))
 
-# %% ../nbs/13_screen.ipynb #f832178d
+# %% ../nbs/13_screen.ipynb #dc16fa1c
 def plot_agents(table: pd.DataFrame) -> Figure:
     "Reads of each agent beside what false assignment explains, a panel per sample."
     names = table["sample"].unique()
@@ -178,11 +178,11 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
     learned = table[table["decision"] != UNKNOWN]
     shown = pd.DataFrame({
         "agent": learned["agent"], "decision": learned["decision"].str.split(",").str[0],
-        "reads, of genus": [f"{int(a):,} of {int(b):,}" for a, b in zip(learned["species_reads"], learned["genus_reads"])], "expected false": [f"{v:.1f}" for v in learned["expected_false"]],
+        "reads / genus": [f"{int(a):,} / {int(b):,}" for a, b in zip(learned["species_reads"], learned["genus_reads"])], "by chance": [f"{v:.1f}" for v in learned["expected_false"]],
         "% of reads (95 %)": [f"{_percent(f)} ({_percent(a)} to {_percent(b)})" if d == DETECTED else "" for f, a, b, d in zip(learned["fraction"], learned["fraction_low"], learned["fraction_high"], learned["decision"])],
         "limit, %": [_percent(v) for v in learned["limit_of_detection"]],
     })
-    return shown.assign(**({"above control": ["" if v is None else "yes" if v else "no" for v in learned["above_control"]]} if "above_control" in table else {}))
+    return shown.assign(**({"> control": ["" if v is None else "yes" if v else "no" for v in learned["above_control"]]} if "above_control" in table else {}))
 
 
 def write_screen(
@@ -205,6 +205,6 @@ def write_screen(
     sections = [section(name, [f"{totals[name]:,} reads."], _shown(rows)) for name, rows in table.groupby("sample", sort=False)]
     sections.append(section("Reads and what explains them", figures={"Reads given to each agent's species, and the number that false assignment of everything else explains.": plot_agents(table)}))
     sections.append(section("How to read this", [
-        "Detected: neither reads of other genera nor a relative that was never learned explain the reads of this species. Genus only: the genus is there, but its reads could be those of a relative. Not detected: fewer reads than chance explains; an amount below the limit of detection (the column 'limit') would have been missed.",
+        "Reads / genus: reads given to the agent, and to its genus or below; by chance: the reads that false assignment of everything else explains; limit: the share of reads that would be found 95 times in a hundred. Detected: neither reads of other genera nor a relative that was never learned explain the reads of this species. Genus only: the genus is there, but its reads could be those of a relative. Not detected: fewer reads than chance explains; an amount below the limit may have been missed.",
         f"The list: {about}"]))
     return write_page(folder / "report.html", "Screen for listed agents", lead, sections, ["A research tool, not a diagnosis. Confirm a detection by another method before acting on it."], f"Made by genomic-ulmfit screen with the model {model}.")
