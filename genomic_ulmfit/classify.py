@@ -4,28 +4,30 @@
 
 # %% auto #0
 __all__ = ['CALIBRATION_READS', 'WRONG', 'FALSE_GENERA', 'Evidence', 'Calibration', 'assign', 'rank_figures', 'read_pairs',
-           'Judged', 'TaxonModel', 'drawn_reads', 'choose_threshold', 'calibrate', 'Sample', 'kraken_lines',
-           'read_frame', 'classify_files']
+           'read_kraken2', 'run_kraken2', 'Judged', 'TaxonModel', 'drawn_reads', 'choose_threshold', 'calibrate',
+           'Sample', 'kraken_lines', 'read_frame', 'classify_files']
 
 # %% ../nbs/12_classify.ipynb #6baa26fd
 import shutil
+import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import groupby, zip_longest
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
-from scipy.special import log_softmax, logsumexp
+from scipy.special import log_softmax
 
 from .corpus import GenomeCorpus
 from .data import CorpusReads
 from .learner import GenomeModel, load_model, model_folder
 from .metrics import expected_calibration_error
 from .seeds import SeedTable
-from .sequences import InputError, ReadSummary, read_sequences
+from .sequences import InputError, InputNotFoundError, ReadSummary, decode_bases, read_sequences
 from .taxonomy import RANKS, Taxonomy, taxonomy_from_dict, taxonomy_to_dict
 
 # %% ../nbs/12_classify.ipynb #0b325b20
@@ -37,21 +39,28 @@ class Evidence:
     windows: np.ndarray  # their number, (reads,)
     seeds: np.ndarray  # sums of the evidence of seeds, (reads, classes); zeros without a table
     places: np.ndarray  # number of seeds, (reads,); zeros without a table
+    exact: np.ndarray  # Kraken2's k-mers on the path to each class, (reads, classes); zeros without its output
     calls: list = field(default_factory=list)  # of each read a list with the most probable class of each window, for the read and its mate
 
     def take(self, rows: np.ndarray):
         "Some of the reads."
-        return Evidence(self.network[rows], self.windows[rows], self.seeds[rows], self.places[rows])
+        return Evidence(self.network[rows], self.windows[rows], self.seeds[rows], self.places[rows], self.exact[rows])
+
+    @property
+    def similarity(self) -> np.ndarray:
+        "Nats a seed, which mismatches lower: how similar the reads are to the genomes of each class, (reads, classes); zeros without seeds."
+        return self.seeds / np.maximum(self.places, 1)[:, None]
 
     def hide(self, classes: np.ndarray):
         "The evidence as if the classes marked in (reads, classes) had never been learned."
         network = np.where(classes, -np.inf, self.network)
         network = log_softmax(network / self.windows[:, None], 1) * self.windows[:, None]
-        return Evidence(np.maximum(network, -1e9), self.windows, np.where(classes, -1e9, self.seeds), self.places)
+        return Evidence(np.maximum(network, -1e9), self.windows, np.where(classes, -1e9, self.seeds), self.places, np.where(classes, 0, self.exact))
 
 
-_START = {"temperature": 1.0, "dependence": 0.5, "seeds_temperature": 5.0, "seeds_dependence": 0.3, "other_share": 0.8, "other": 0.0, "none": -3.0, "none_rate": 0.0}
-_BOUNDS = {"temperature": (-3, 4), "seeds_temperature": (-3, 6), "dependence": (0, 1), "seeds_dependence": (0, 1), "other_share": (0, 1), "other": (-40, 40), "none": (-40, 40), "none_rate": (-40, 40)}
+_START = {"temperature": 1.0, "dependence": 0.5, "seeds_temperature": 5.0, "seeds_dependence": 0.3, "other_share": 0.8, "other": 0.0, "none": -3.0, "none_rate": 0.0, "runners_up": 0.5, "exact": 1.0}
+_BOUNDS = {"temperature": (-3, 4), "seeds_temperature": (-3, 6), "dependence": (0, 1), "seeds_dependence": (0, 1), "other_share": (0, 1), "other": (-40, 40), "none": (-40, 40), "none_rate": (-40, 40), "runners_up": (0, 1.5), "exact": (0, 40)}
+_HIDDEN = -1e6  # below this, a class is hidden
 
 
 @dataclass
@@ -66,6 +75,8 @@ class Calibration:
     other: float = -60.0  # kappa; so low that no species is unknown, unless fitted
     none: float = -60.0  # u; so low that nothing is unknown, unless fitted
     none_rate: float = 0.0  # v
+    runners_up: float = 0.0  # rho
+    exact: float = 0.0  # q
 
     def log_probs(
         self,
@@ -74,9 +85,10 @@ class Calibration:
     ) -> np.ndarray:  # (reads, classes + genera + 1): classes, another species of each genus, none of them
         "Calibrated log-probabilities."
         n, m = np.maximum(evidence.windows, 1)[:, None], np.maximum(evidence.places, 1)[:, None] / 100
-        z = evidence.network / (self.temperature * n**self.dependence) + evidence.seeds / (self.seeds_temperature * m**self.seeds_dependence)
-        other = [self.other_share * logsumexp(z[:, genus == g], 1) + self.other for g in range(genus.max() + 1)]
-        return log_softmax(np.column_stack([z, *other, self.none + self.none_rate * m ** (1 - self.seeds_dependence)]), 1)
+        z = evidence.network / (self.temperature * n**self.dependence) + evidence.seeds / (self.seeds_temperature * m**self.seeds_dependence) + self.exact * np.log1p(evidence.exact)
+        of_genus = _sums(z, genus)
+        none = self.none + self.none_rate * m ** (1 - self.seeds_dependence) + self.runners_up * _runners_up(of_genus)
+        return log_softmax(np.column_stack([z, self.other_share * of_genus + self.other, none]), 1)
 
     @classmethod
     def fit(
@@ -84,16 +96,17 @@ class Calibration:
         evidence: Evidence,  # of reads of known classes
         y: np.ndarray,  # their class numbers
         genus: np.ndarray,  # the number of each class's genus; -1 without one
+        learned: tuple | None = None,  # evidence and class numbers of reads to hide classes from, learned or not; the same reads unless given
         unknown: tuple[float, float] = (0.15, 0.15),  # shares of reads of unknown species and of unknown genera to expect
     ):
         "The calibration with the highest likelihood; without genera, nothing is unknown."
-        kin = _kin(genus)
-        related = kin[y].sum(1) > 1
-        lost, strange = evidence.take(related).hide(np.eye(len(genus), dtype=bool)[y[related]]), evidence.hide(kin[y])
-        targets = y, len(genus) + genus[y[related]], np.full(len(y), -1)
+        kin, (known, of) = _kin(genus), learned or (evidence, y)
+        related = kin[of].sum(1) > 1
+        lost, strange = known.take(related).hide(np.eye(len(genus), dtype=bool)[of[related]]), known.hide(kin[of])
+        targets = y, len(genus) + genus[of[related]], np.full(len(of), -1)
         weights = (1 - sum(unknown), *unknown) if genus.max() >= 0 else (1, 0, 0)
         parts = [(w, e, t) for w, e, t in zip(weights, (evidence, lost, strange), targets) if w and len(t)]
-        names = [k for k in _START if _matters(k, evidence, len(parts) > 1)]
+        names = [k for k in _START if _matters(k, evidence, len(parts) > 1, genus.max() > 1)]
 
         def made(at): return cls(**{k: float(np.exp(v)) if "temperature" in k else float(v) for k, v in zip(names, at)})
         start = np.array([np.log(_START[k]) if "temperature" in k else _START[k] for k in names])
@@ -104,14 +117,31 @@ class Calibration:
         return made(minimize(loss, start, bounds=[_BOUNDS[k] for k in names], method="L-BFGS-B").x)
 
 
+def _sums(z: np.ndarray, genus: np.ndarray) -> np.ndarray:
+    "Log of the sum of exp(z) over the classes of each genus, (reads, genera)."
+    genera = np.arange(genus.max() + 1)
+    if len(genera) == 0: return np.empty((len(z), 0))
+    top = np.stack([z[:, genus == g].max(1) for g in genera], 1)
+    return top + np.log(np.exp(z[:, genus >= 0] - top[:, genus[genus >= 0]]) @ (genus[genus >= 0][:, None] == genera))
+
+
+def _runners_up(of_genus: np.ndarray, n: int = 5) -> np.ndarray:
+    "Mean of the n genera after the best one, of those that aren't hidden, (reads, 1); 0 where there is none."
+    after = -np.sort(-of_genus, 1)[:, 1 : n + 1]
+    there = after > _HIDDEN
+    return np.where(there, after, 0).sum(1, keepdims=True) / np.maximum(there.sum(1, keepdims=True), 1)
+
+
 def _kin(genus: np.ndarray) -> np.ndarray:
     "Which classes are of one genus, (classes, classes); those without a genus only with themselves."
     return (genus[:, None] == genus) & (genus >= 0) | np.eye(len(genus), dtype=bool)
 
 
-def _matters(name: str, evidence: Evidence, unknown: bool) -> bool:
+def _matters(name: str, evidence: Evidence, unknown: bool, several: bool) -> bool:
     "Whether a number of the calibration can be found out from this evidence."
     if name == "dependence": return evidence.windows.max() > 1
+    if name == "exact": return evidence.exact.any()
+    if name == "runners_up": return several  # more than two genera: one is hidden, one the best
     if name.startswith("seeds") or name == "none_rate": return evidence.places.any() and (unknown or name != "none_rate")
     return unknown or not name.startswith(("other", "none"))
 
@@ -148,8 +178,11 @@ def rank_figures(
 
 # %% ../nbs/12_classify.ipynb #bc474542
 def _name(record) -> str:
-    "The name without the mark of the mate, /1 or /2."
-    return record.id[:-2] if record.id[-2:] in ("/1", "/2") else record.id
+    "The name without the mark of the mate."
+    return _short(record.id)
+
+
+def _short(name: str) -> str: return name[:-2] if name[-2:] in ("/1", "/2") else name  # without /1 or /2
 
 
 def read_pairs(first, second=None, summary: ReadSummary | None = None) -> Iterator[tuple]:
@@ -162,6 +195,49 @@ def read_pairs(first, second=None, summary: ReadSummary | None = None) -> Iterat
         if _name(a) != _name(b): raise InputError(second, f"read {number:,} is {b.id!r}, its mate in the other file {a.id!r}", "Give files with the same reads in the same order")
         yield a, b
 
+# %% ../nbs/12_classify.ipynb #75832e48
+def read_kraken2(
+    path,  # from `kraken2 --output`
+    tree: Taxonomy,  # its taxids are those of the database
+) -> Iterator[tuple[str, np.ndarray]]:  # name of the read; k-mers on the path to each class, (classes,)
+    "Exact matches of each read. Raises `InputError` for a file that isn't Kraken2's, and for one that names no taxon of the tree."
+    row, onto, named = {str(t): i for i, t in enumerate(tree.nodes["taxid"])}, tree.below.copy(), [False, False]
+    onto[0] = 0
+    if not Path(path).is_file(): raise InputNotFoundError(path, "no such file", "Give the file that `kraken2 --output` wrote")
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        for number, line in enumerate(stream, 1):
+            cells = line.rstrip("\n").split("\t")
+            if len(cells) != 5 or cells[0] not in ("C", "U"): raise InputError(path, f"line {number:,} is not one of Kraken2's output", "Give the file that `kraken2 --output` wrote, not its report")
+            parts = [p.split(":") for p in cells[4].split() if p[0].isdigit() and p[:2] != "0:"]
+            for taxid, _ in parts: named[taxid in row] = True
+            yield _short(cells[1]), sum((int(n) * onto[row[t]] for t, n in parts if t in row), np.zeros(len(tree.classes)))
+    if named == [True, False]: raise InputError(path, "names no taxon of the model's tree", "Build Kraken2's database with the taxids of the model, or the model's tree with those of the database (--taxdump)")
+
+
+def _matches(found: Iterator, pairs: Sequence[tuple], path) -> np.ndarray:
+    "The next exact matches, of the reads that are expected, (reads, classes)."
+    rows = []
+    for mates in pairs:
+        name, matches = next(found, (None, None))
+        if name != _name(mates[0]): raise InputError(path, f"ends before the reads do, at {_name(mates[0])!r}" if name is None else f"has the read {name!r} where {_name(mates[0])!r} is expected", "Give Kraken2's output for the same reads, in the same order")
+        rows.append(matches)
+    return np.array(rows)
+
+
+def run_kraken2(
+    database,  # folder
+    reads: Sequence[tuple],  # of base codes: (read,)
+    tree: Taxonomy,
+) -> np.ndarray:  # k-mers on the path to each class, (reads, classes)
+    "Run `kraken2` on reads. Raises `InputError` where it isn't there, and with its own last words where it fails."
+    if not shutil.which("kraken2"): raise InputError(database, "needs the program kraken2, which is not on the path", "Install it (Debian and Bioconda: kraken2)")
+    with TemporaryDirectory() as folder:
+        fasta, output = Path(folder) / "reads.fa", Path(folder) / "reads.kraken"
+        fasta.write_text("".join(f">{i}\n{decode_bases(r)}\n" for i, (r,) in enumerate(reads)))
+        done = subprocess.run(["kraken2", "--db", str(database), "--output", str(output), str(fasta)], capture_output=True, text=True)
+        if done.returncode: raise InputError(database, f"kraken2 failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}", "Check the database with kraken2-inspect")
+        return np.array([matches for _, matches in read_kraken2(output, tree)])
+
 # %% ../nbs/12_classify.ipynb #62cdc75c
 @dataclass
 class Judged:
@@ -170,6 +246,7 @@ class Judged:
     probs: np.ndarray  # probability of each node, (reads, nodes) float32; that of the root is 1 less the probability of none
     row: np.ndarray  # the node it is given to, -1: unclassified
     calls: list  # of each read a list with the most probable class of each window, for the read and its mate
+    close: np.ndarray  # whether it is given to a class and as similar to it as the reads of that class's strains, (reads,)
 
     @property
     def confidence(self) -> np.ndarray:
@@ -218,9 +295,10 @@ class TaxonModel:
     def evidence(
         self,
         reads: Sequence[tuple],  # of base codes: (read,) or (read, mate)
+        exact: np.ndarray | None = None,  # Kraken2's k-mers on the path to each class, (reads, classes)
         **kwargs,  # of `GenomeModel.window_log_probs`
     ) -> Evidence:
-        "What the windows and seeds of reads and their mates say together."
+        "What the windows, seeds and exact matches of reads and their mates say together."
         pieces, read = [s for r in reads for s in r], np.repeat(np.arange(len(reads)), [len(r) for r in reads])
         shape, (owner, found) = (len(reads), len(self.tree.classes)), self.model.window_log_probs(pieces, **kwargs)
         network, seeds, places = np.zeros(shape), np.zeros(shape), np.zeros(len(reads), np.int64)
@@ -230,28 +308,39 @@ class TaxonModel:
             np.add.at(seeds, read, nats)
             np.add.at(places, read, count)
         calls = iter(np.split(found.argmax(1), np.flatnonzero(np.diff(owner)) + 1))
-        return Evidence(network, np.bincount(read[owner], minlength=len(reads)), seeds, places, [[next(calls) for _ in r] for r in reads])
+        return Evidence(network, np.bincount(read[owner], minlength=len(reads)), seeds, places, np.zeros(shape) if exact is None else exact, [[next(calls) for _ in r] for r in reads])
 
     def node_probs(self, evidence: Evidence) -> np.ndarray:
         "Calibrated probabilities of all nodes, (reads, nodes) float32; what is another species of a genus counts for the genus and what is above it."
         probs = np.exp(self.calibration.log_probs(evidence, self.genus)[:, :-1]).astype(np.float32)
         return self.tree.sum_up(probs, self.genera)
 
-    def judge(self, reads: Sequence[tuple], threshold: float | None = None, **kwargs) -> Judged:
-        "Probabilities of all nodes, and the taxon of each read. A read without a single k-mer of A, C, G and T is unclassified."
-        evidence = self.evidence(reads, **kwargs)
+    def judge(self, reads: Sequence[tuple], threshold: float | None = None, exact: np.ndarray | None = None, **kwargs) -> Judged:
+        "Probabilities of all nodes, and the taxon of each read. A read without a single k-mer of A, C, G and T is unclassified. Raises `ValueError` where exact matches are missing, or can't be weighed."
+        if bool(self.calibration.exact) != (exact is not None): raise ValueError("the model was calibrated with Kraken2's output: give that of these reads (--kraken2)" if exact is None else "the model was calibrated without Kraken2's output: calibrate it with a database (--kraken2), or leave the output away")
+        evidence = self.evidence(reads, exact, **kwargs)
         probs = self.node_probs(evidence) * np.array([[_has_kmer(r, self.model.tokenizer.k)] for r in reads], np.float32).reshape(-1, 1)
-        return Judged(probs, assign(self.tree, probs, self.threshold if threshold is None else threshold), evidence.calls)
+        row = assign(self.tree, probs, self.threshold if threshold is None else threshold)
+        return Judged(probs, row, evidence.calls, self.close(evidence, row))
+
+    def close(self, evidence: Evidence, row: np.ndarray) -> np.ndarray:
+        "Whether reads given to a class are as similar to it as those of its strains, (reads,); all are, as long as nothing was measured (`fit_confusion` of `screen`)."
+        limits = self.model.about.get("confusion", {}).get("table", {}).get("limit", [-np.inf] * len(self.tree.classes))
+        return ((row[:, None] == self.tree.rows) & (evidence.similarity >= np.array(limits))).any(1)
 
     def classify(
         self,
         pairs: Iterable[tuple],  # of records, from `read_pairs`
         threshold: float | None = None,  # the model's unless given
         chunk: int = 5_000,  # reads in memory at a time, fewer of long ones
+        kraken2=None,  # Kraken2's output for the same reads, a file
         **kwargs,  # of `GenomeModel.window_log_probs`
     ) -> Iterator[tuple]:  # (list of pairs, Judged)
         "Judge a stream of reads, in order, at constant memory."
-        for held in _chunks(pairs, chunk): yield held, self.judge([tuple(r.codes for r in mates) for mates in held], threshold, **kwargs)
+        found = read_kraken2(kraken2, self.tree) if kraken2 else None
+        for held in _chunks(pairs, chunk):
+            yield held, self.judge([tuple(r.codes for r in mates) for mates in held], threshold, found and _matches(found, held, kraken2), **kwargs)
+        if found and (more := next(found, None)): raise InputError(kraken2, f"goes on with {more[0]!r} after the last read", "Give Kraken2's output for the same reads, in the same order")
 
 
 def _chunks(pairs: Iterable[tuple], reads: int, bases: int = 5_000_000) -> Iterator[list]:
@@ -271,7 +360,7 @@ def _has_kmer(mates: tuple, k: int) -> bool:
     return any((np.diff(np.concatenate([[-1], np.flatnonzero(np.asarray(codes) > 3), [len(codes)]])) > k).any() for codes in mates)
 
 # %% ../nbs/12_classify.ipynb #70e017c9
-CALIBRATION_READS = {75: 600, 150: 1000, 300: 400, 1000: 200, 5000: 60}  # length: number
+CALIBRATION_READS = {75: 500, 150: 900, 300: 300, 1000: 300, 3000: 100, 10_000: 60}  # length: number
 WRONG, FALSE_GENERA = 0.02, 0.05
 
 
@@ -309,14 +398,19 @@ def calibrate(
     split: str = "valid",  # genomes that nothing was trained on
     reads: dict | None = None,  # {length: number} to draw; `CALIBRATION_READS` unless given
     seed: int = 0,
+    kraken2=None,  # folder of a database of Kraken2 with the taxids of the model; its matches are then needed to classify
     **kwargs,  # of `GenomeModel.window_log_probs`
 ) -> dict:  # calibration error before and after, and the table of thresholds, also kept in the model's `about`
     "Fit the calibration on held-out genomes and choose the threshold."
-    sequences, y = drawn_reads(corpus, label, model.model, split, reads or CALIBRATION_READS, seed)
-    evidence = model.evidence(sequences, **kwargs)
+    def seen(split):
+        sequences, y = drawn_reads(corpus, label, model.model, split, reads or CALIBRATION_READS, seed)
+        return model.evidence(sequences, run_kraken2(kraken2, sequences, model.tree) if kraken2 else None, **kwargs), y
+
+    (evidence, y), learned = seen(split), seen("train") if "train" in corpus.splits else None
     error = lambda c: expected_calibration_error(y, _known(np.exp(c.log_probs(evidence, model.genus)), len(model.genus)))
-    before, model.calibration = error(Calibration()), Calibration.fit(evidence, y, model.genus)
-    table = choose_threshold(model.tree, model.node_probs(evidence), y, model.node_probs(evidence.hide(model.kin[y])))
+    before, model.calibration = error(Calibration()), Calibration.fit(evidence, y, model.genus, learned)
+    known, of = learned or (evidence, y)
+    table = choose_threshold(model.tree, model.node_probs(evidence), y, model.node_probs(known.hide(model.kin[of])))
     model.threshold = float(table["threshold"][table["chosen"]].iloc[0])
     figures = {"reads": len(y), "classes": len(np.unique(y)), "ece_before": before, "ece": error(model.calibration), "thresholds": table.round(4).to_dict("records")}
     model.model.about["calibrated"] = {**figures, "split": split, "corpus_sha256": corpus.info["files"]["bases.bin"]["sha256"]}
@@ -334,12 +428,14 @@ class Sample:
     def __init__(self, tree: Taxonomy):
         self.tree, self.reads = tree, 0
         self.direct = np.zeros(len(tree), np.int64)  # reads given to a taxon itself
+        self.close = np.zeros(len(tree), np.int64)  # those as similar to it as its own strains
         self.expected = np.zeros(len(tree))  # sums of the probabilities of all reads
 
     def add(self, judged: Judged):
         "Count some reads."
         self.reads += len(judged.row)
         self.direct += np.bincount(judged.row[judged.row >= 0], minlength=len(self.tree))
+        self.close += np.bincount(judged.row[judged.close], minlength=len(self.tree))
         self.expected += judged.probs.sum(0)
 
     @property
@@ -432,7 +528,7 @@ def classify_files(
     output=None,  # Kraken's line per read to write
     table=None,  # Parquet with a row per read to write
     threshold: float | None = None,  # the model's unless given
-    **kwargs,  # of `TaxonModel.classify`
+    **kwargs,  # of `TaxonModel.classify`, such as `kraken2`
 ) -> tuple[Sample, ReadSummary]:
     "Classify the reads of a file, or of a pair of files. Raises `InputError` for bad files, and where there are no reads."
     sample, summary = Sample(model.tree), ReadSummary()

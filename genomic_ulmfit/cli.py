@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ from .learner import find_device, GenomeModel, genome_classifier_learner, genome
 from .metrics import classification_metrics
 from .models import PRESETS
 from .screen import ABSENT, agent_rows, compare, fit_confusion, read_agents, screen_sample, write_screen
-from .seeds import build_seeds
+from .seeds import SMALL_MASK, build_seeds
 from .sequences import InputError, ReadSummary, read_sequences
 from .taxonomy import read_taxonomy
 
@@ -199,10 +200,10 @@ def calibrate(args):
     if model.classes is None: raise InputError(args.model, "is a language model and has no classes", "Train a classifier on it with `genomic-ulmfit train`")
     tree = read_taxonomy(args.lineages, model.classes, args.label, args.taxdump)
     corpus.split(args.split)
-    seeds = build_seeds(corpus, args.label, out / "seeds", model.classes) if args.seeds else None
-    taxa = TaxonModel(model, tree, seeds)
-    figures = fit_calibration(taxa, corpus, args.label, args.split, seed=args.seed, **_views(args))
-    if "train" in corpus.splits: fit_confusion(taxa, corpus, args.label, seed=args.seed, **_views(args))
+    taxa = TaxonModel(model, tree, _seeds(corpus, args.label, out / "seeds", model.classes, args.seeds) if args.seeds else None)
+    more = {"seed": args.seed, "kraken2": args.kraken2, **_views(args)}
+    figures = fit_calibration(taxa, corpus, args.label, args.split, **more)
+    if "train" in corpus.splits: fit_confusion(taxa, corpus, args.label, **more)
     else: print("no split train in the corpus: confusions are not measured, and `screen` won't work", file=sys.stderr)
     taxa.save(out)
     chosen = next(t for t in figures["thresholds"] if t["chosen"])
@@ -211,11 +212,17 @@ def calibrate(args):
     _write_json(args.json, figures)
 
 
+def _seeds(corpus, label: str, folder: Path, classes, size: str):
+    "A table of seeds, large or small."
+    if size == "large": return build_seeds(corpus, label, folder, classes)
+    with TemporaryDirectory() as place: return build_seeds(corpus, label, Path(place) / "seeds", classes, SMALL_MASK).pack(folder)
+
+
 def classify(args):
     "Give each read, or read pair, to a taxon, and write the sample in Kraken's formats."
     model = TaxonModel.load(args.model)
     threshold = model.threshold if args.threshold is None else args.threshold
-    sample, summary = classify_files(model, args.reads, args.mates, args.report, args.output, args.table, threshold, **_views(args))
+    sample, summary = classify_files(model, args.reads, args.mates, args.report, args.output, args.table, threshold, kraken2=args.kraken2, **_views(args))
     print(f"{summary}; {sample.reads - sample.unclassified:,} of {sample.reads:,} {'pairs' if args.mates else 'reads'} classified at a confidence of {threshold:.2f}", file=sys.stderr)
     if not (args.report or args.output or args.table or args.json): print(sample.kreport(), end="")
     _write_json(args.json, {"model": str(args.model), "threshold": threshold, **sample.to_dict()})
@@ -232,12 +239,13 @@ def screen(args):
     files = [f.split(",") for f in [*args.samples, *([args.control] if args.control else [])]]
     names = [_sample_name(f[0]) for f in files]
     agent_rows(model.tree, agents)  # found out before the reads are judged
+    if args.kraken2 and len(args.kraken2) != len(files): raise InputError(args.kraken2[-1], f"is the last of {len(args.kraken2)} files of Kraken2, for {len(files)} samples", "Give --kraken2 once for each sample, and last for the control")
     if len(set(names)) < len(names): raise InputError(max(names, key=names.count), "is the name of two samples", "Give the files different names")
     screens, totals = {}, {}
     out.mkdir(parents=True, exist_ok=True)
-    for name, pair in zip(names, files):
+    for name, pair, matches in zip(names, files, args.kraken2 or [None] * len(files)):
         if len(pair) > 2: raise InputError(",".join(pair), "is more than a pair of files", "Join the two files of a pair by a comma, and give samples one by one")
-        sample, summary = classify_files(model, *pair, report=out / f"{name}.kreport", **_views(args))
+        sample, summary = classify_files(model, *pair, report=out / f"{name}.kreport", kraken2=matches, **_views(args))
         screens[name], totals[name] = screen_sample(sample, model, agents), sample.reads
         print(f"{name}: {summary}", file=sys.stderr)
     table = compare(screens, totals, names[-1] if args.control else None)
@@ -352,7 +360,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--taxdump", metavar="DIR", help="folder of NCBI's nodes.dmp and names.dmp")
     p.add_argument("--label", default="species", help="label column that holds the classes (default species)")
     p.add_argument("--split", default="valid", help="split of the held-out genomes (default valid)")
-    p.add_argument("--seeds", action="store_true", help="add a table of exact matches from the split train: 8.4 MB a class")
+    p.add_argument("--seeds", choices=("large", "small"), help="add a table of exact matches from the split train: large, 8.4 MB a class, or small, 0.11 MB a class")
+    p.add_argument("--kraken2", metavar="DB", help="weigh in the matches of this database of Kraken2, which has the taxids of the lineages; its output is then needed to classify")
     p.add_argument("--out", help="folder to write (default: MODEL itself)")
     _fast(p); _common(p)
 
@@ -364,6 +373,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--output", metavar="FILE", help="Kraken's line per read to write")
     p.add_argument("--table", metavar="FILE", help="Parquet to write: a row per read with all ranks and probabilities")
     p.add_argument("--threshold", type=float, help="least confidence of a taxon (default: the model's)")
+    p.add_argument("--kraken2", metavar="FILE", help="`kraken2 --output` of the same reads, for a model that was calibrated with it")
     _fast(p); _common(p, random=False)
 
     p = add(screen, more=" Writes report.html, screen.tsv, screen.json, and Kraken's report of each sample.")
@@ -371,6 +381,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("samples", nargs="+", help="FASTA or FASTQ of each sample, plain or .gz; the two files of a pair with a comma between")
     p.add_argument("--out", required=True, help="folder to write")
     p.add_argument("--agents", metavar="FILE", help="TSV with the columns agent and taxa (default: the bacteria of the US select agent lists)")
+    p.add_argument("--kraken2", metavar="FILE", action="append", help="`kraken2 --output` of a sample, once for each in their order and last for the control, for a model that was calibrated with it")
     p.add_argument("--control", metavar="FILE", help="one more sample: the negative control that the others are held against")
     _fast(p); _common(p, random=False)
 

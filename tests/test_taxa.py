@@ -3,6 +3,7 @@
 import gzip
 import json
 import shutil
+import sys
 
 import numpy as np
 import pandas as pd
@@ -118,9 +119,60 @@ def test_bad_models_and_tables(taxa, models, corpus, genomes, tmp_path, capsys):
     fails(capsys, *calibrate, tmp_path / "numbers.tsv", "--taxdump", tmp_path, names=["nodes.dmp", "taxdump.tar.gz"])
 
 
+STUB = """#!{python}
+import sys
+fasta, output = sys.argv[-1], sys.argv[sys.argv.index("--output") + 1]
+if "broken" in sys.argv[2]: sys.exit("no database there")
+names = [line[1:].split()[0] for line in open(fasta) if line.startswith(">")]
+letters = [line for line in open(fasta) if not line.startswith(">")]
+taxon = lambda s: {alpha} if s.count("A") + s.count("T") > len(s) / 2 else {beta}
+open(output, "w").writelines(f"C\\t{{n}}\\t{{taxon(s)}}\\t150\\t{{taxon(s)}}:9 0:20\\n" for n, s in zip(names, letters))
+"""
+
+
+def test_kraken2_as_a_second_opinion(taxa, models, corpus, reads, tmp_path, monkeypatch, capsys):
+    """A stand-in for kraken2, which gives a read to a genus by its composition."""
+    nodes = TaxonModel.load(taxa / "m").tree.nodes
+    taxid = {t.name: t.taxid for t in nodes[nodes["rank"] == "genus"].itertuples()}
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "kraken2").write_text(STUB.format(python=sys.executable, alpha=taxid["Alpha"], beta=taxid["Beta"]))
+    (tmp_path / "bin" / "kraken2").chmod(0o755)
+    calibrate = ["calibrate", str(models / "clf"), str(corpus.path), "--lineages", str(taxa / "lineages.tsv"), "--label", "genus", "--fast", "--out", str(tmp_path / "m"), "--kraken2"]
+    monkeypatch.setenv("PATH", "/nowhere")
+    fails(capsys, *calibrate, "db", names=["kraken2, which is not on the path"])
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    fails(capsys, *calibrate, "broken", names=["no database there"])
+    assert main([*calibrate, "db"]) == 0
+    file = write_reads(tmp_path / "a.fq", reads)
+    fails(capsys, "classify", tmp_path / "m", file, "--fast", names=["was calibrated with Kraken2's output"])
+    lines = [f"C\tr{i}\t{taxid['Beta']}\t150\t{taxid['Beta']}:90\n" for i in range(len(reads))]
+    (tmp_path / "x.kraken").write_text("".join(lines))
+    fails(capsys, "classify", taxa / "m", file, "--fast", "--kraken2", tmp_path / "x.kraken", names=["was calibrated without Kraken2's output"])
+    assert main(["classify", str(tmp_path / "m"), file, "--fast", "--kraken2", str(tmp_path / "x.kraken"), "--json", str(tmp_path / "x.json")]) == 0
+    expected = {t["name"]: t["expected_reads"] for t in json.loads((tmp_path / "x.json").read_text())["taxa"]}
+    assert expected["Beta"] > 0.6 * len(reads), "half of them are of Alpha, but Kraken2 says Beta of all"
+    capsys.readouterr()
+    for wrong, names in ((lines[:-1], ["ends before the reads do"]), ([*lines, lines[0]], ["goes on with 'r0'"]), (lines[1:], ["'r1' where 'r0' is expected"])):
+        (tmp_path / "x.kraken").write_text("".join(wrong))
+        fails(capsys, "classify", tmp_path / "m", file, "--fast", "--kraken2", tmp_path / "x.kraken", names=["x.kraken", *names])
+    (tmp_path / "agents.tsv").write_text(AGENTS)
+    fails(capsys, "screen", tmp_path / "m", file, "--control", tmp_path / "b.fq", "--kraken2", tmp_path / "x.kraken", "--agents", tmp_path / "agents.tsv", "--out", tmp_path / "out", names=["1 files of Kraken2, for 2 samples"])
+
+
+def test_plants_and_people_are_unknown(taxa, tmp_path):
+    """Reads like nothing that was learned: repeats, and text of another composition and another order, as simulated eukaryotes have."""
+    rng = np.random.default_rng(0)
+    repeats = [np.tile(rng.integers(0, 4, 7), 22)[:150] for _ in range(40)]  # satellites
+    islands = [np.where(np.arange(150) % 2 == rng.integers(2), rng.choice([1, 2], 150), rng.choice([0, 3], 150)) for _ in range(40)]  # CpG never, as where it is methylated
+    write_reads(tmp_path / "e.fq", repeats + islands)
+    assert main(["classify", str(taxa / "m"), str(tmp_path / "e.fq"), "--report", str(tmp_path / "r"), "--fast"]) == 0
+    report = pd.read_csv(tmp_path / "r", sep="\t", names=["percent", "clade", "own", "code", "taxid", "name"])
+    assert report.loc[report["code"] == "G", "clade"].sum() < 0.2 * 80, report
+
+
 def test_seeds_travel_with_the_model(models, corpus, taxa, reads, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("genomic_ulmfit.seeds.build_seeds.__defaults__", (None, "11111111", "train"))  # 33 thousand seeds instead of 8 million
-    assert main(["calibrate", str(models / "clf"), str(corpus.path), "--lineages", str(taxa / "lineages.tsv"), "--label", "genus", "--out", str(tmp_path / "m"), "--fast", "--seeds"]) == 0
+    monkeypatch.setattr("genomic_ulmfit.cli.SMALL_MASK", "11111111")  # 33 thousand seeds
+    assert main(["calibrate", str(models / "clf"), str(corpus.path), "--lineages", str(taxa / "lineages.tsv"), "--label", "genus", "--out", str(tmp_path / "m"), "--fast", "--seeds", "small"]) == 0
     model = TaxonModel.load(tmp_path / "m")
     assert isinstance(model.seeds, SeedTable) and model.seeds.classes == ["Alpha", "Beta"]
     evidence = model.evidence([(r,) for r in reads])
