@@ -26,7 +26,7 @@ setup(
     keywords=cfg["keywords"],
     python_requires=f">={cfg['min_python']}",
     packages=find_packages(include=[cfg["lib_name"], f"{cfg['lib_name']}.*"]),
-    package_data={cfg["lib_name"]: ["agents.tsv", "sample/*", "pretrained/*/*"]},
+    package_data={cfg["lib_name"]: ["agents.tsv", "sample/*", "pretrained/*/*", "pretrained/*/seeds/*"]},
     install_requires=lines("requirements"),
     extras_require={name: lines(f"{name}_requirements") for name in ("dev", "distributed", "parquet")},
     entry_points={"console_scripts": [cfg["console_scripts"]], "nbdev": [f"{cfg['lib_name']}={cfg['lib_name']}._modidx:d"]},

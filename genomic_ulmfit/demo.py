@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SHARES', 'READ_LENGTH', 'TRAIN_READS', 'VALID_READS', 'LR', 'NAMES', 'Stages', 'build_corpus', 'train_language_model',
            'train_classifier', 'learning_curve', 'draw', 'majority_probs', 'baseline_probs', 'judge_language_models',
-           'standard_error', 'verdict', 'write_report', 'peak_memory_mb', 'versions', 'run_demo']
+           'standard_error', 'verdict', 'write_report', 'judge_sample', 'peak_memory_mb', 'versions', 'run_demo']
 
 # %% ../nbs/19_demo.ipynb #4f8e10e1
 import json
@@ -23,12 +23,14 @@ import pandas as pd
 from fastai.torch_core import set_seed
 
 from .baselines import fit_kmer_logreg, fit_kmer_nb, markov_bits_per_base
+from .classify import Sample, TaxonModel
 from .corpus import SAMPLE, GenomeCorpus, read_table
 from .data import CorpusReads, GenomeLMDataLoaders, ReadDataLoaders, Spans
 from .kmers import KmerTokenizer
 from .learner import GenomeLearner, GenomeModel, genome_classifier_learner, genome_lm_learner, load_model
 from .metrics import classification_metrics, paired_difference, reliability
 from .report import plot_confusion, plot_curves, plot_reliability, plot_scores, section, write_page
+from .screen import DETECTED, compare, read_agents, screen_sample, write_screen
 
 # %% ../nbs/19_demo.ipynb #92bc25e2
 SHARES = {"pretrain": 0.31, "finetune": 0.04, "classifier": 0.325, "from_scratch": 0.325}  # of the training minutes
@@ -208,9 +210,31 @@ def write_report(path, results: dict, curves: dict[str, pd.DataFrame], y: np.nda
     footer = f"Made by {results['command']} with seed {results['seed']}, {', '.join(f'{k} {v}' for k, v in results['versions'].items())}; peak memory {results['peak_memory_mb']:.0f} MB."
     return write_page(path, f"Which {results['recipe']['label']} does a read come from?", verdict(results["test"], results["baselines"]), sections, notes, footer)
 
+# %% ../nbs/19_demo.ipynb #30ea421d
+def judge_sample(
+    reads: np.ndarray,  # base codes, (reads, bases)
+    out: Path,
+) -> dict:  # reads by genus, the agents that were detected
+    "Classify reads with `bacteria-taxa` and screen them; writes `sample.kreport` and `screen/` to `out`."
+    model, (agents, about) = TaxonModel.load("bacteria-taxa"), read_agents()
+    sample = Sample(model.tree)
+    sample.add(model.judge([(r,) for r in reads], both_strands=False, phases=1))
+    (out / "sample.kreport").write_text(sample.kreport())
+    totals = {"test reads": sample.reads}
+    table = compare({"test reads": screen_sample(sample, model, agents)}, totals)
+    write_screen(out / "screen", table, totals, about, "bacteria-taxa")
+    genera = sample.table().query("code == 'G'").sort_values("clade_reads", ascending=False)
+    return {"reads": sample.reads, "unclassified": sample.unclassified, "genera": dict(zip(genera["name"], genera["clade_reads"].tolist())), "detected": table[table["decision"] == DETECTED]["agent"].tolist()}
+
+
+def _sample_text(found: dict, most: int = 6) -> str:
+    "What the sample holds, in a line."
+    shares = ", ".join(f"{name} {n / found['reads']:.1%}" for name, n in list(found["genera"].items())[:most])
+    return f"bacteria-taxa on the same reads: {shares}; no genus for {1 - sum(found['genera'].values()) / found['reads']:.1%}. {', '.join(found['detected']) or 'No agent of the list'} detected."
+
 # %% ../nbs/19_demo.ipynb #d40156a3
 def _seconds_expected(minutes: float) -> dict[str, float]:
-    return {"corpus": 5, **{s: 60 * minutes * share for s, share in SHARES.items()}, "baselines": 25, "evaluation": 20}
+    return {"corpus": 5, **{s: 60 * minutes * share for s, share in SHARES.items()}, "baselines": 25, "evaluation": 20, "sample": 8}
 
 
 def _data_summary(corpus: GenomeCorpus) -> dict:
@@ -237,7 +261,7 @@ def run_demo(
     test_reads: int = 5000,  # reads to judge on
     seed: int = 0,
 ) -> dict:  # what is written to results.json
-    "Pretrain, fine-tune, classify, compare; writes `results.json`, `model/` and `report.html` to `out`."
+    "Pretrain, fine-tune, classify, compare, screen; writes `results.json`, `model/`, `report.html`, `sample.kreport` and `screen/` to `out`."
     out, tokenizer = Path(out), KmerTokenizer(6, 6)
     source = SAMPLE / "genomes.tsv" if table is None else table
     stages, budget = Stages(_seconds_expected(minutes)), {s: minutes * share for s, share in SHARES.items()}
@@ -258,9 +282,10 @@ def run_demo(
         model.about |= {"training_files": [f for f in corpus.info["sources"] if f["split"] == "train"], "figures": {k: test[k] for k in ("n", "accuracy", "macro_f1", "mcc", "ece")} | language}
         model.save(out / "model")
         same = bool((load_model(out / "model", model.device).predict_proba(list(reads[:500])) == model.predict_proba(list(reads[:500]))).all())
+    with stages("sample"): found = judge_sample(reads, out)
     weights = sum(p.numel() for p in model.model.parameters())
     results = {
-        "test": test, "baselines": {n: classification_metrics(y, p, classes) | {"lead_of_pretrained": paired_difference(y, own, p)} for n, p in probs.items()}, "language_model": language,
+        "test": test, "baselines": {n: classification_metrics(y, p, classes) | {"lead_of_pretrained": paired_difference(y, own, p)} for n, p in probs.items()}, "language_model": language, "sample": found,
         "seconds": {k: round(v, 1) for k, v in stages.seconds.items()}, "peak_memory_mb": peak_memory_mb(), "seed": seed, "versions": versions(),
         "recipe": {"label": label, "minutes": minutes, "preset": preset, "k": tokenizer.k, "stride": tokenizer.stride, "weights": weights, "read_length": READ_LENGTH},
         "data": _data_summary(corpus), "model_reloads_identically": same, "command": "genomic-ulmfit demo" if table is None else f"genomic-ulmfit demo --genomes {table}",
@@ -268,6 +293,6 @@ def run_demo(
     (out / "results.json").write_text(json.dumps(results, indent=1))
     curves = {"pretrain": pretrain_curve, "finetune": finetune_curve, "classifier": curve, "from_scratch": scratch_curve}
     write_report(out / "report.html", results, curves, y, own, classes)
-    print("\n" + _score_table(results).to_string(index=False), *verdict(test, results["baselines"]), sep="\n")
-    print(f"wrote {out / 'report.html'}, {out / 'results.json'} and {out / 'model'}")
+    print("\n" + _score_table(results).to_string(index=False), *verdict(test, results["baselines"]), _sample_text(found), sep="\n")
+    print(f"wrote {out / 'report.html'}, {out / 'results.json'}, {out / 'model'} and {out / 'screen' / 'report.html'}")
     return results

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .corpus import GenomeCorpus
+from .corpus import GenomeCorpus, sha256
 from .data import Spans, label_numbers
 from .sequences import InputError, InputNotFoundError
 
@@ -76,9 +76,8 @@ class SeedTable:
 
     def _packed(self) -> np.ndarray:
         shape, file = (len(self.classes), n_seeds(self.mask)), self.folder / "seeds.xz"
-        try: found = np.frombuffer(lzma.decompress(file.read_bytes()), np.uint8).reshape(shape)
-        except (OSError, lzma.LZMAError, ValueError) as e: raise InputError(file, f"is missing, or not the file that was packed ({e})", "Pack the table again") from e
-        return np.ascontiguousarray(found.T)
+        if not file.is_file() or sha256(file) != self.info["packed"]: raise InputError(file, "is missing, or not the file that was packed", "Pack the table again")
+        return np.ascontiguousarray(np.frombuffer(lzma.decompress(file.read_bytes()), np.uint8).reshape(shape).T)
 
     def __repr__(self): return f"SeedTable({self.mask}, {len(self.classes)} classes, {self.table.nbytes / 1e6:,.0f} MB)"
 
@@ -93,7 +92,7 @@ class SeedTable:
         folder.mkdir(parents=True)
         coarse = np.rint(np.arange(256) * self.step / step).astype(np.uint8)[self.table]
         (folder / "seeds.xz").write_bytes(lzma.compress(np.ascontiguousarray(coarse.T).tobytes()))
-        (folder / "seeds.json").write_text(json.dumps(self.info | {"step": step, "packed": True}, indent=1))
+        (folder / "seeds.json").write_text(json.dumps(self.info | {"step": step, "packed": sha256(folder / "seeds.xz")}, indent=1))
         return SeedTable(folder)
 
     def evidence(
