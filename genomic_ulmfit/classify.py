@@ -246,7 +246,8 @@ class Judged:
     probs: np.ndarray  # probability of each node, (reads, nodes) float32; that of the root is 1 less the probability of none
     row: np.ndarray  # the node it is given to, -1: unclassified
     calls: list  # of each read a list with the most probable class of each window, for the read and its mate
-    close: np.ndarray  # whether it is given to a class and as similar to it as the reads of that class's strains, (reads,)
+    best: np.ndarray  # of a read that is given to a genus or below it, the most probable class there; else -1, (reads,)
+    close: np.ndarray  # whether it is as similar to that class as the reads of the class's own strains, (reads,)
 
     @property
     def confidence(self) -> np.ndarray:
@@ -321,12 +322,15 @@ class TaxonModel:
         evidence = self.evidence(reads, exact, **kwargs)
         probs = self.node_probs(evidence) * np.array([[_has_kmer(r, self.model.tokenizer.k)] for r in reads], np.float32).reshape(-1, 1)
         row = assign(self.tree, probs, self.threshold if threshold is None else threshold)
-        return Judged(probs, row, evidence.calls, self.close(evidence, row))
+        return Judged(probs, row, evidence.calls, *self.closest(evidence, probs, row))
 
-    def close(self, evidence: Evidence, row: np.ndarray) -> np.ndarray:
-        "Whether reads given to a class are as similar to it as those of its strains, (reads,); all are, as long as nothing was measured (`fit_confusion` of `screen`)."
-        limits = self.model.about.get("confusion", {}).get("table", {}).get("limit", [-np.inf] * len(self.tree.classes))
-        return ((row[:, None] == self.tree.rows) & (evidence.similarity >= np.array(limits))).any(1)
+    def closest(self, evidence: Evidence, probs: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        "`best` and `close` of `Judged`; all reads are close as long as nothing was measured (`fit_confusion` of `screen`)."
+        genus = self.tree.at("genus", row)[:, None]
+        among = (genus >= 0) & (genus == self.tree.at("genus")) | (row[:, None] == self.tree.rows)
+        best = np.where(among.any(1), np.where(among, probs[:, self.tree.rows], -1).argmax(1), -1)
+        limits = np.array(self.model.about.get("confusion", {}).get("table", {}).get("limit", [-np.inf] * among.shape[1]))
+        return best, (best >= 0) & (evidence.similarity[np.arange(len(best)), best] >= limits[best])
 
     def classify(
         self,
@@ -428,14 +432,15 @@ class Sample:
     def __init__(self, tree: Taxonomy):
         self.tree, self.reads = tree, 0
         self.direct = np.zeros(len(tree), np.int64)  # reads given to a taxon itself
-        self.close = np.zeros(len(tree), np.int64)  # those as similar to it as its own strains
+        self.best, self.close = (np.zeros(len(tree.classes), np.int64) for _ in range(2))  # reads by `Judged.best`, and those that are close
         self.expected = np.zeros(len(tree))  # sums of the probabilities of all reads
 
     def add(self, judged: Judged):
         "Count some reads."
         self.reads += len(judged.row)
         self.direct += np.bincount(judged.row[judged.row >= 0], minlength=len(self.tree))
-        self.close += np.bincount(judged.row[judged.close], minlength=len(self.tree))
+        self.best += np.bincount(judged.best[judged.best >= 0], minlength=len(self.best))
+        self.close += np.bincount(judged.best[judged.close], minlength=len(self.best))
         self.expected += judged.probs.sum(0)
 
     @property

@@ -22,14 +22,14 @@ from .report import ACCENT, MUTED, section, write_page
 from .sequences import InputError
 
 # %% ../nbs/13_screen.ipynb #4148e036
-RELATIVE, CLOSE = 0.03, 0.9  # substitutions per base between an agent and a relative; share of the agent's own reads that are close to it
+RELATIVE, CLOSE = 0.03, 0.5  # substitutions per base between an agent and a relative; share of the agent's own reads that are close to it
 
 
 def fit_confusion(
     model: TaxonModel,  # calibrated; the table goes into its `about`
     corpus: GenomeCorpus,  # that it was trained on
     label: str,  # label column that holds its classes
-    reads: int = 300,  # of each class, on average
+    reads: int = 600,  # of each class, on average
     length: int = 150,
     errors: float = 0.01,  # substitutions per base
     seed: int = 0,
@@ -45,20 +45,35 @@ def fit_confusion(
 
     (evidence, y), (distant, of) = seen(errors), seen(errors + RELATIVE)
     own, n = np.eye(len(classes), dtype=bool), np.bincount(y)
-    limit = np.array([np.quantile(evidence.similarity[y == c, c], 1 - CLOSE) for c in range(len(classes))])
-    given = lambda e: assign(tree, model.node_probs(e), model.threshold)
-    plain, apart, related, strange = given(evidence), given(distant), given(evidence.hide(own[y])), given(evidence.hide(model.kin[y]))
-    hit = lambda rows: rows[:, None] == tree.rows  # (reads, classes)
-    close, close_apart = evidence.similarity >= limit, distant.similarity >= limit
-    in_genus = lambda rows: (tree.at("genus", rows) >= 0) & (tree.at("genus", rows) == genus[y])
-    sums = lambda what: own[:, y].astype(float) @ what  # over the reads of each class
-    share = (sums(hit(related) & close) + 0.5) / (sums(hit(related)) + 1)  # of the relative's reads, (relative, class)
-    self_like = (((hit(apart) & close_apart)[np.arange(len(of)), of] @ own[of]) + 0.5) / ((hit(apart)[np.arange(len(of)), of] @ own[of]) + 1)
-    others = ~model.kin[y]
-    false = ((hit(strange) & close & others).sum(0) + 1) / others.sum(0)
-    genus_false = np.where(genus >= 0, (((tree.at("genus", strange)[:, None] == genus) & others).sum(0) + 1) / others.sum(0), false)
-    table = pd.DataFrame({"class": classes, "limit": limit, "sensitivity": sums((hit(plain) & close)[np.arange(len(y)), y]) / n, "genus_sensitivity": sums(in_genus(plain)) / n, "near": np.maximum(np.where(model.kin & ~own, share, 0).max(0), self_like), "false": false, "false_genus": genus_false})
-    model.model.about["confusion"] = {"reads": reads, "length": length, "errors": errors, "threshold": model.threshold, "table": table.round(6).to_dict("list")}
+    def given(evidence, y):  # whether the genus is right, which one it is, best class, similarity to it
+        probs = model.node_probs(evidence)
+        row = assign(tree, probs, model.threshold)
+        best, _ = model.closest(evidence, probs, row)
+        return (best >= 0) & (tree.at("genus", row) == genus[y]), tree.at("genus", row), best, evidence.similarity[np.arange(len(best)), best]
+
+    in_genus, _, best, similarity = given(evidence, y)
+    limit = np.array([np.quantile(similarity[m], 1 - CLOSE) if (m := (best == c) & (y == c)).any() else np.inf for c in range(len(classes))])
+    by_class = lambda what, y: own[:, y].astype(float) @ what  # sums over the reads of each class
+
+    def hits(best, similarity):  # by best class, and of those the close ones, (reads, classes)
+        hit = best[:, None] == np.arange(len(classes))
+        return hit, hit & (similarity >= limit[best])[:, None]
+
+    _, close = hits(best, similarity)
+    near_hit, near_close = hits(*given(evidence.hide(own[y]), y)[2:])
+    far_hit, far_close = hits(*given(distant, of)[2:])
+    _, strange, *found = given(evidence.hide(model.kin[y]), y)
+    _, false_close = hits(*found)
+    others, relatives = ~model.kin[y], model.kin & ~own
+    share = (by_class(near_close, y) + 0.5) / (by_class(near_hit, y) + 1)  # (relative, class)
+    apart = (np.diag(by_class(far_close, of)) + 0.5) / (np.diag(by_class(far_hit, of)) + 1)
+    enough = by_class(near_hit, y) >= 10  # of fewer reads a share says nothing
+    false = ((false_close & others).sum(0) + 1) / others.sum(0)
+    genus_false = np.where(genus >= 0, (((strange[:, None] == genus) & others).sum(0) + 1) / others.sum(0), false)
+    table = pd.DataFrame({"class": classes, "limit": limit, "sensitivity": np.diag(by_class(close, y)) / n, "genus_sensitivity": by_class(in_genus, y) / n, "near": np.maximum(np.where(relatives & enough, share, 0).max(0), apart), "false": false, "false_genus": genus_false})
+    sent = by_class(close, y) / n[:, None]
+    kin = [[int(r), int(c), round(float(sent[r, c]), 5)] for r, c in zip(*np.nonzero(relatives & (sent > 0)))]  # from, to, share
+    model.model.about["confusion"] = {"reads": reads, "length": length, "errors": errors, "threshold": model.threshold, "table": table.round(6).to_dict("list"), "kin": kin}
     return table
 
 # %% ../nbs/13_screen.ipynb #7752bcff
@@ -107,26 +122,25 @@ def _reads_below(tree, clade: np.ndarray, nodes) -> int:
     return int(sum(clade[r] for r in nodes if not nodes & set(tree.lineage(r)[:-1])))
 
 
-def _agent(sample: Sample, known: pd.DataFrame, rows: list[int], level: float) -> dict:
+def _agent(sample: Sample, noted: dict, rows: list[int], level: float) -> dict:
     "The judgement of one agent, whose nodes in the tree are `rows`."
-    tree, clade, total = sample.tree, sample.clade, sample.reads
+    tree, clade, total, known = sample.tree, sample.clade, sample.reads, pd.DataFrame(noted["table"])
     classes = np.flatnonzero((tree.below[rows] > 0).any(0))
     genera = np.unique(tree.at("genus")[classes])
-    whole = set(genera) <= set(rows)  # the agent is a genus
-    own, genus = tree.rows[classes], _reads_below(tree, clade, [*rows, *genera])
-    species = genus if whole else int(sample.direct[own].sum())
-    close = genus if whole else int(sample.close[own].sum())
-    of = known.iloc[classes]
+    whole, of = set(genera) <= set(rows), known.iloc[classes]  # the agent is a genus
+    genus = _reads_below(tree, clade, [*rows, *genera])
+    best, close = (genus, genus) if whole else (int(sample.best[classes].sum()), int(sample.close[classes].sum()))
     expected_genus = (total - genus) * of["false_genus"].max()
-    expected = expected_genus if whole else (total - genus) * of["false"].sum()
+    from_kin = sum(sample.best[r] * share for r, c, share in noted["kin"] if c in classes and r not in classes)
+    expected = expected_genus if whole else (total - genus) * of["false"].sum() + from_kin
     near = of["near"].max()
     p_else, p_genus = stats.poisson.sf(close - 1, expected), stats.poisson.sf(genus - 1, expected_genus)
-    p_near = 0.0 if whole else stats.betabinom.sf(close - 1, species, near * _SURENESS, (1 - near) * _SURENESS)
+    p_near = 0.0 if whole else stats.betabinom.sf(close - 1, best, near * _SURENESS, (1 - near) * _SURENESS)
     sensitivity = max(of["genus_sensitivity" if whole else "sensitivity"].mean(), 1e-6)
     low, high = stats.binomtest(close, total).proportion_ci(method="wilson")
     needed = int(stats.poisson.isf(level, expected)) + 1
     return {
-        "genus_reads": genus, "species_reads": species, "close_reads": close, "expected_false": round(expected, 2), "close_of_relatives": round(near, 3), "p_else": float(p_else), "p_relative": float(p_near),
+        "genus_reads": genus, "best_reads": best, "close_reads": close, "expected_false": round(expected, 2), "close_of_relatives": round(near, 3), "p_else": float(p_else), "p_relative": float(p_near),
         "fraction": max(close - expected, 0) / total / sensitivity, "fraction_low": max(low - expected / total, 0) / sensitivity, "fraction_high": high / sensitivity,
         "limit_of_detection": max(stats.chi2.ppf(0.95, 2 * needed) / 2 - expected, 0) / total / sensitivity,
         "decision": DETECTED if max(p_else, p_near) < level else GENUS_ONLY if p_genus < level else ABSENT,
@@ -142,11 +156,11 @@ def screen_sample(
     "Judge each agent of a list in a sample. Raises `InputError` for a model whose confusions were never measured, and where it learned none of the agents."
     noted = model.model.about.get("confusion")
     if not noted or noted["threshold"] != model.threshold: raise InputError("the model", "has no table of confusions at its threshold", "Make it with `fit_confusion`, or with `genomic-ulmfit calibrate`")
-    known, agents = pd.DataFrame(noted["table"]), read_agents()[0] if agents is None else agents
+    agents = read_agents()[0] if agents is None else agents
     places = agent_rows(model.tree, agents)
     level = level / max(sum(map(bool, places)), 1)
     kin = [_unknown_of(model.tree, n) for n in agents.get("neighbours", [""] * len(agents))]
-    return pd.DataFrame([{"agent": a, **(_agent(sample, known, rows, level) if rows else {"decision": UNKNOWN}), "unlearned_neighbours": n} for a, rows, n in zip(agents["agent"], places, kin)])
+    return pd.DataFrame([{"agent": a, **(_agent(sample, noted, rows, level) if rows else {"decision": UNKNOWN}), "unlearned_neighbours": n} for a, rows, n in zip(agents["agent"], places, kin)])
 
 
 def _unknown_of(tree, taxa: str) -> str:
@@ -199,7 +213,7 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
     learned = table[table["decision"] != UNKNOWN]
     shown = pd.DataFrame({
         "agent": learned["agent"], "decision": learned["decision"].str.split(",").str[0],
-        "close / species / genus": [f"{int(a):,} / {int(b):,} / {int(c):,}" for a, b, c in zip(learned["close_reads"], learned["species_reads"], learned["genus_reads"])], "by chance": [f"{v:.1f}" for v in learned["expected_false"]],
+        "close / best / genus": [f"{int(a):,} / {int(b):,} / {int(c):,}" for a, b, c in zip(learned["close_reads"], learned["best_reads"], learned["genus_reads"])], "by chance": [f"{v:.1f}" for v in learned["expected_false"]],
         "% of reads (95 %)": [f"{_percent(f)} ({_percent(a)} to {_percent(b)})" if d == DETECTED else "" for f, a, b, d in zip(learned["fraction"], learned["fraction_low"], learned["fraction_high"], learned["decision"])],
         "limit, %": [_percent(v) for v in learned["limit_of_detection"]],
     })
@@ -226,6 +240,6 @@ def write_screen(
     sections = [section(name, [f"{totals[name]:,} reads."], _shown(rows)) for name, rows in table.groupby("sample", sort=False)]
     sections.append(section("Reads and what explains them", figures={"Close reads of each agent, and the number that false assignment of everything else explains.": plot_agents(table)}))
     sections.append(section("How to read this", [
-        "Close / species / genus: reads given to the agent's genus or below, those of them given to its species, and those of these that fit it as its own strains do; by chance: the close reads that false assignment of everything else explains; limit: the share of reads that would be found 95 times in a hundred. Detected: neither reads of other genera nor a relative that was never learned explain the close reads. Genus only: the genus is there, but its reads could be those of a relative. Not detected: fewer reads than chance explains; an amount below the limit may have been missed.",
+        "Close / best / genus: reads given to the agent's genus or below, those of them that fit the agent better than its learned relatives, and those of these that fit it as its own strains do; by chance: the close reads that false assignment of everything else explains; limit: the share of reads that would be found 95 times in a hundred. Detected: neither reads of other genera and of learned relatives nor a relative that was never learned explain the close reads. Genus only: the genus is there, but its reads could be those of a relative. Not detected: fewer reads than chance explains; an amount below the limit may have been missed.",
         f"The list: {about}"]))
     return write_page(folder / "report.html", "Screen for listed agents", lead, sections, ["A research tool, not a diagnosis. Confirm a detection by another method before acting on it."], f"Made by genomic-ulmfit screen with the model {model}.")

@@ -102,6 +102,7 @@ def page():
         section("Exact matches: genus of 150-base reads by mask and prior, species left out of the training genomes and strains of `valid`", "make study-taxa", plain("taxa_seeds")),
         section("Which taxon: reads of strains never seen (`test`)", "make study-taxa", taxa("test")),
         section("Which taxon: reads of species never seen (`test_novel_species`)", "make study-taxa", taxa("test_novel_species")),
+        section("Which taxon: at the price of Kraken2's calls on hidden genera, and where a tenth of the reads is wrong", "make study-taxa", without("taxa_prices")),
         section("Which taxon: by distance to the nearest training genome (Mash), 150 bases, both test splits, means over reads", "make study-taxa", taxa_distance()),
         section("Which taxon: calibration error of the most probable known species, `test`", "make study-taxa", without("taxa_calibration", "bins")),
         section("Which taxon: AUROC of scores for species never seen against strains of known ones", "make study-taxa", without("taxa_novelty")),

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from genomic_ulmfit.all import GenomeCorpus, InputError, SeedTable, TaxonModel
+from genomic_ulmfit.all import SAMPLE, GenomeCorpus, InputError, SeedTable, TaxonModel, read_sequences
 from genomic_ulmfit.cli import main
+from genomic_ulmfit.learner import model_folder
 from genomic_ulmfit.sequences import decode_bases
 
 LINEAGES = "species\tgenus\tphylum\tdomain\n" + "".join(f"{g}\t{g}us\tOnly\tBacteria\n" for g in ("Alpha", "Beta"))
@@ -223,3 +224,24 @@ def test_classes_must_agree(taxa, corpus, tmp_path):
     other = build_seeds(corpus, "genus", tmp_path / "s", classes=["Beta", "Alpha"], mask="1111")
     with pytest.raises(ValueError, match="not the same"): TaxonModel(model.model, model.tree, other)
     with pytest.raises(InputError, match="exists already"): build_seeds(GenomeCorpus(corpus.path), "genus", tmp_path / "s")
+
+
+def test_the_model_that_comes_with_the_package(tmp_path, capsys):
+    """`bacteria-taxa` loads offline, is small, knows the genera of shipped genomes, and screens."""
+    folder = model_folder("bacteria-taxa")
+    assert sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) <= 12e6
+    model = TaxonModel.load("bacteria-taxa")
+    rng, reads, truth = np.random.default_rng(0), [], []
+    for file, genus in (("Vibrio_cholerae_O395.fna.gz", "Vibrio"), ("Staphylococcus_aureus_RF122.fna.gz", "Staphylococcus"), ("Helicobacter_pylori_Puno120.fna.gz", "Helicobacter")):
+        text = max((r.codes for r in read_sequences(SAMPLE / file)), key=len)
+        reads += [text[a : a + 150] for a in rng.integers(0, len(text) - 150, 60)]
+        truth += [genus] * 60
+    file = write_reads(tmp_path / "a.fq", reads)
+    assert main(["classify", "bacteria-taxa", file, "--fast", "--table", str(tmp_path / "t")]) == 0
+    table = pd.read_parquet(tmp_path / "t")
+    assert (table["genus"] == truth).mean() > 0.5
+    called = table["rank"].isin(["genus", "species"])
+    assert (table["genus"] == truth)[called].mean() > 0.9 and called.any()
+    assert main(["screen", "bacteria-taxa", file, "--out", str(tmp_path / "s"), "--fast"]) == 0
+    assert "no agent of the list detected" in capsys.readouterr().out
+    assert model.model.about["licence"] and model.model.about["training_files"]
