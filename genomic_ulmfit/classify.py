@@ -26,7 +26,7 @@ from .corpus import GenomeCorpus
 from .data import CorpusReads
 from .learner import GenomeModel, load_model, model_folder
 from .metrics import expected_calibration_error
-from .seeds import SeedTable
+from .seeds import SKETCH, SeedTable
 from .sequences import InputError, InputNotFoundError, ReadSummary, decode_bases, read_sequences
 from .taxonomy import RANKS, Taxonomy, taxonomy_from_dict, taxonomy_to_dict
 
@@ -248,6 +248,7 @@ class Judged:
     calls: list  # of each read a list with the most probable class of each window, for the read and its mate
     best: np.ndarray  # of a read that is given to a genus or below it, the most probable class there; else -1, (reads,)
     close: np.ndarray  # whether it is as similar to that class as the reads of the class's own strains, (reads,)
+    sketch: tuple  # seeds of a sketch, and the read of each, of reads that have a best class; empty without seeds
 
     @property
     def confidence(self) -> np.ndarray:
@@ -322,7 +323,15 @@ class TaxonModel:
         evidence = self.evidence(reads, exact, **kwargs)
         probs = self.node_probs(evidence) * np.array([[_has_kmer(r, self.model.tokenizer.k)] for r in reads], np.float32).reshape(-1, 1)
         row = assign(self.tree, probs, self.threshold if threshold is None else threshold)
-        return Judged(probs, row, evidence.calls, *self.closest(evidence, probs, row))
+        best, close = self.closest(evidence, probs, row)
+        return Judged(probs, row, evidence.calls, best, close, self.sketch(reads, best))
+
+    def sketch(self, reads: Sequence[tuple], best: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        "`sketch` of `Judged`."
+        if self.seeds is None: return np.empty(0, np.int32), np.empty(0, np.int64)
+        of = np.repeat(np.arange(len(reads)), [len(r) * (b >= 0) for r, b in zip(reads, best)])
+        numbers, piece = self.seeds.sketch([s for r, b in zip(reads, best) if b >= 0 for s in r])
+        return numbers, of[piece]
 
     def closest(self, evidence: Evidence, probs: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         "`best` and `close` of `Judged`; all reads are close as long as nothing was measured (`fit_confusion` of `screen`)."
@@ -433,6 +442,7 @@ class Sample:
         self.tree, self.reads = tree, 0
         self.direct = np.zeros(len(tree), np.int64)  # reads given to a taxon itself
         self.best, self.close = (np.zeros(len(tree.classes), np.int64) for _ in range(2))  # reads by `Judged.best`, and those that are close
+        self.sketches, self.sketched = {}, np.zeros(len(tree.classes), np.int64)  # seeds of the first reads of each best class, and their number
         self.expected = np.zeros(len(tree))  # sums of the probabilities of all reads
 
     def add(self, judged: Judged):
@@ -441,7 +451,32 @@ class Sample:
         self.direct += np.bincount(judged.row[judged.row >= 0], minlength=len(self.tree))
         self.best += np.bincount(judged.best[judged.best >= 0], minlength=len(self.best))
         self.close += np.bincount(judged.best[judged.close], minlength=len(self.best))
+        self._keep(judged.best, *judged.sketch)
         self.expected += judged.probs.sum(0)
+
+    def _keep(self, best: np.ndarray, numbers: np.ndarray, read: np.ndarray, most: int = 2000):
+        "Keep the seeds of some reads of each class, at most so many."
+        if not len(numbers): return
+        order = np.argsort(best, kind="stable")
+        rank = np.empty(len(best), np.int64)
+        rank[order] = np.arange(len(best)) - np.searchsorted(best[order], best[order])  # how many reads of the class come before
+        chosen = (best >= 0) & (rank + self.sketched[np.maximum(best, 0)] < most)
+        self.sketched += np.bincount(best[chosen], minlength=len(self.sketched))
+        numbers, classes = numbers[chosen[read]], best[read[chosen[read]]]
+        for c in np.unique(classes): self.sketches.setdefault(int(c), []).append(numbers[classes == c])
+
+    def overlaps(
+        self,
+        classes: Sequence[int],  # best classes
+    ) -> tuple[float, float]:  # pairs of reads that overlap; the number to expect of reads that are spread over one base, to be divided by their bases
+        "How often the reads of some classes overlap each other."
+        seeds = [s for c in classes for s in self.sketches.get(int(c), [])]
+        if not seeds: return 0.0, 0.0
+        held = np.concatenate(seeds)
+        shared = np.unique(held, return_counts=True)[1].astype(float)
+        total = len(held) * SKETCH
+        of_a_pair = total / self.sketched[classes].sum() / 2  # seeds that two overlapping reads share, on average
+        return (shared * (shared - 1) / 2).sum() * SKETCH / of_a_pair, total**2 / 2 / of_a_pair
 
     @property
     def clade(self) -> np.ndarray:
