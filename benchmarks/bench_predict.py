@@ -40,7 +40,7 @@ def trained(preset: str, n: int, tokenizer=KmerTokenizer(5, 2)) -> GenomeModel:
 def stock(preset: str, tokenizer: KmerTokenizer, codes: np.ndarray):
     "fastai's text classifier of the same sizes on the same k-mers: a function that predicts reads from text, and one that predicts reads that are cut into k-mers already."
     p, table = get_preset(preset), pd.DataFrame({"text": [decode_bases(c) for c in codes], "label": 0})
-    blocks = TextBlock(Tokenizer(Slicer(), rules=[]), vocab=tokenizer.vocab, seq_len=72), CategoryBlock(list(range(CLASSES)))
+    blocks = TextBlock(Tokenizer(Slicer(tokenizer.k, tokenizer.stride), rules=[]), vocab=tokenizer.vocab, seq_len=72), CategoryBlock(list(range(CLASSES)))
     dls = DataBlock(blocks, get_x=ColReader("text"), get_y=ColReader("label")).dataloaders(table[:200], bs=64, device="cpu")
     config = awd_lstm_clas_config | {"emb_sz": p.emb, "n_hid": p.hidden, "n_layers": p.layers}
     learn = text_classifier_learner(dls, AWD_LSTM, config=config, pretrained=False, seq_len=72, max_len=72 * 20)

@@ -13,15 +13,16 @@ from genomic_ulmfit.sequences import decode_bases
 K, STRIDE = 5, 2
 
 
-def slices(text: str) -> list[str]:
+def slices(text: str, k: int = K, stride: int = STRIDE) -> list[str]:
     "K-mers by slicing."
-    return [text[i : i + K] for i in range(0, len(text) - K + 1, STRIDE)]
+    return [text[i : i + k] for i in range(0, len(text) - k + 1, stride)]
 
 
 class Slicer:
     "A tokenizer as fastai wants it."
 
-    def __call__(self, items): return (slices(t) for t in items)
+    def __init__(self, k: int = K, stride: int = STRIDE): self.k, self.stride = k, stride
+    def __call__(self, items): return (slices(t, self.k, self.stride) for t in items)
 
 
 def fastai_pipeline(texts: list[str], vocab: list[str]) -> list[torch.Tensor]:

@@ -160,7 +160,7 @@ def assign(
         best = children[probs[np.ix_(here, children)].argmax(1)]
         sure = probs[here, best] >= threshold
         at[here[sure]] = best[sure]
-    return at
+    return np.where((tree.below[at] > 0).all(1), -1, at)
 
 # %% ../nbs/12_classify.ipynb #5635e014
 def rank_figures(
