@@ -370,7 +370,10 @@ def _chunks(pairs: Iterable[tuple], reads: int, bases: int = 5_000_000) -> Itera
 
 def _has_kmer(mates: tuple, k: int) -> bool:
     "Whether a read or its mate holds k known bases in a row."
-    return any((np.diff(np.concatenate([[-1], np.flatnonzero(np.asarray(codes) > 3), [len(codes)]])) > k).any() for codes in mates)
+    def run(codes):  # the longest run of known bases
+        other = np.flatnonzero(np.asarray(codes) > 3)
+        return np.diff(np.concatenate([[-1], other, [len(codes)]])).max() - 1 if len(other) else len(codes)
+    return any(run(codes) >= k for codes in mates)
 
 # %% ../nbs/12_classify.ipynb #70e017c9
 CALIBRATION_READS = {75: 500, 150: 900, 300: 300, 1000: 300, 3000: 100, 10_000: 60}  # length: number
