@@ -26,7 +26,7 @@ from .corpus import GenomeCorpus
 from .data import CorpusReads
 from .learner import GenomeModel, load_model, model_folder
 from .metrics import expected_calibration_error
-from .seeds import SKETCH, SeedTable
+from .seeds import SKETCH, SeedTable, sketch
 from .sequences import InputError, InputNotFoundError, ReadSummary, decode_bases, read_sequences
 from .taxonomy import RANKS, Taxonomy, taxonomy_from_dict, taxonomy_to_dict
 
@@ -248,7 +248,7 @@ class Judged:
     calls: list  # of each read a list with the most probable class of each window, for the read and its mate
     best: np.ndarray  # of a read that is given to a genus or below it, the most probable class there; else -1, (reads,)
     close: np.ndarray  # whether it is as similar to that class as the reads of the class's own strains, (reads,)
-    sketch: tuple  # seeds of a sketch, and the read of each, of reads that have a best class; empty without seeds
+    sketch: tuple  # words of a sketch, and the read of each, of reads that have a best class
 
     @property
     def confidence(self) -> np.ndarray:
@@ -283,7 +283,7 @@ class TaxonModel:
         "Write the model folder, as `GenomeModel.save`; the table of seeds is copied into it unless it is there."
         self.model.about |= {"taxonomy": taxonomy_to_dict(self.tree), "calibration": asdict(self.calibration), "threshold": self.threshold, "seeds": self.seeds is not None}
         folder = self.model.save(folder, half)
-        if self.seeds and self.seeds.folder.resolve() != (folder / "seeds").resolve(): shutil.copytree(self.seeds.folder, folder / "seeds")
+        if self.seeds and self.seeds.folder.resolve() != (folder / "seeds").resolve(): shutil.copytree(self.seeds.folder, folder / "seeds", dirs_exist_ok=True)
         return folder
 
     @classmethod
@@ -324,14 +324,7 @@ class TaxonModel:
         probs = self.node_probs(evidence) * np.array([[_has_kmer(r, self.model.tokenizer.k)] for r in reads], np.float32).reshape(-1, 1)
         row = assign(self.tree, probs, self.threshold if threshold is None else threshold)
         best, close = self.closest(evidence, probs, row)
-        return Judged(probs, row, evidence.calls, best, close, self.sketch(reads, best))
-
-    def sketch(self, reads: Sequence[tuple], best: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        "`sketch` of `Judged`."
-        if self.seeds is None: return np.empty(0, np.int32), np.empty(0, np.int64)
-        of = np.repeat(np.arange(len(reads)), [len(r) * (b >= 0) for r, b in zip(reads, best)])
-        numbers, piece = self.seeds.sketch([s for r, b in zip(reads, best) if b >= 0 for s in r])
-        return numbers, of[piece]
+        return Judged(probs, row, evidence.calls, best, close, _sketch(reads, best))
 
     def closest(self, evidence: Evidence, probs: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         "`best` and `close` of `Judged`; all reads are close as long as nothing was measured (`fit_confusion` of `screen`)."
@@ -366,6 +359,13 @@ def _chunks(pairs: Iterable[tuple], reads: int, bases: int = 5_000_000) -> Itera
             yield held
             held, size = [], 0
     if held: yield held
+
+
+def _sketch(reads: Sequence[tuple], best: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    "`sketch` of `Judged`."
+    of = np.repeat(np.arange(len(reads)), [len(r) * (b >= 0) for r, b in zip(reads, best)])
+    numbers, piece = sketch([s for r, b in zip(reads, best) if b >= 0 for s in r])
+    return numbers, of[piece]
 
 
 def _has_kmer(mates: tuple, k: int) -> bool:
@@ -445,7 +445,7 @@ class Sample:
         self.tree, self.reads = tree, 0
         self.direct = np.zeros(len(tree), np.int64)  # reads given to a taxon itself
         self.best, self.close = (np.zeros(len(tree.classes), np.int64) for _ in range(2))  # reads by `Judged.best`, and those that are close
-        self.sketches, self.sketched = {}, np.zeros(len(tree.classes), np.int64)  # seeds of the first reads of each best class, and their number
+        self.sketches, self.sketched = {}, np.zeros(len(tree.classes), np.int64)  # words of the first reads of each best class, and their number
         self.expected = np.zeros(len(tree))  # sums of the probabilities of all reads
 
     def add(self, judged: Judged):
@@ -458,7 +458,7 @@ class Sample:
         self.expected += judged.probs.sum(0)
 
     def _keep(self, best: np.ndarray, numbers: np.ndarray, read: np.ndarray, most: int = 2000):
-        "Keep the seeds of some reads of each class, at most so many."
+        "Keep the words of some reads of each class, at most so many."
         if not len(numbers): return
         order = np.argsort(best, kind="stable")
         rank = np.empty(len(best), np.int64)

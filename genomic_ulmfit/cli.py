@@ -28,7 +28,7 @@ from .kmers import KmerTokenizer
 from .learner import find_device, GenomeModel, genome_classifier_learner, genome_lm_learner, load_model
 from .metrics import classification_metrics
 from .models import PRESETS
-from .screen import ABSENT, agent_rows, compare, fit_confusion, read_agents, screen_sample, write_screen
+from .screen import ABSENT, UNKNOWN, agent_rows, compare, fit_confusion, read_agents, screen_sample, write_screen
 from .seeds import SMALL_MASK, build_seeds
 from .sequences import InputError, ReadSummary, read_sequences
 from .taxonomy import read_taxonomy
@@ -250,8 +250,9 @@ def screen(args):
         print(f"{name}: {summary}", file=sys.stderr)
     table = compare(screens, totals, names[-1] if args.control else None)
     page = write_screen(out, table, totals, about, args.model)
-    found = table[table["decision"] != ABSENT]
+    found, strangers = table[~table["decision"].isin([ABSENT, UNKNOWN])], table[table["decision"] == UNKNOWN]["agent"].unique()
     print(found[["sample", "agent", "decision"]].to_string(index=False) if len(found) else "no agent of the list detected")
+    if len(strangers): print(f"not screened for, since the model never learned them: {', '.join(strangers)}")
     print(f"wrote {page}. A research tool, not a diagnosis.")
     _write_json(args.json, json.loads((out / "screen.json").read_text()))
 

@@ -113,7 +113,7 @@ def agent_rows(tree, agents: pd.DataFrame) -> list[list[int]]:
 
 # %% ../nbs/13_screen.ipynb #87197985
 DETECTED, GENUS_ONLY, ABSENT, UNKNOWN = "detected", "genus only, cannot tell apart", "not detected", "cannot be screened: never learned"
-LEVEL, _SURENESS, STRETCH, _LENGTH = 0.01, 50, 50_000, 134  # the last: seeds of a read of 150 bases
+LEVEL, _SURENESS, STRETCH, _LENGTH = 0.01, 50, 50_000, 137  # the last: words of a read of 150 bases
 
 
 def _reads_below(tree, clade: np.ndarray, nodes) -> int:
@@ -151,7 +151,7 @@ def _agent(sample: Sample, noted: dict, rows: list[int], level: float) -> dict:
 
 
 def _p_local(sample: Sample, classes) -> float:
-    "Whether reads of some classes could all come from one stretch: the chance of so few overlaps; 0 where there are no seeds to tell."
+    "Whether reads of some classes could all come from one stretch: the chance of so few overlaps; 0 where no words were kept."
     pairs, at_once = sample.overlaps(classes)
     return float(stats.poisson.cdf(round(pairs), at_once / STRETCH)) if sample.sketches else 0.0
 
@@ -188,12 +188,13 @@ def compare(
     table = pd.concat([t.assign(sample=name) for name, t in screens.items()], ignore_index=True)
     table = table[["sample", *(c for c in table if c != "sample")]]
     if control is None: return table
-    base = screens[control].set_index("agent")["close_reads"]
-    n = max(int(base.notna().sum()), 1)
+    base = screens[control].set_index("agent")
+    n = max(int(base["close_reads"].notna().sum()), 1)
 
     def above(row):
         if row["sample"] == control or row["decision"] == UNKNOWN: return None
-        a, b = int(row["close_reads"]), int(base[row["agent"]])
+        column = "genus_reads" if row["decision"] == GENUS_ONLY else "close_reads"
+        a, b = int(row[column]), int(base.loc[row["agent"], column])
         return bool(stats.fisher_exact([[a, totals[row["sample"]] - a], [b, totals[control] - b]], alternative="greater").pvalue < level / n)
 
     return table.assign(above_control=table.apply(above, axis=1))
