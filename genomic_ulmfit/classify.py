@@ -55,12 +55,12 @@ class Evidence:
         "The evidence as if the classes marked in (reads, classes) had never been learned."
         network = np.where(classes, -np.inf, self.network)
         network = log_softmax(network / self.windows[:, None], 1) * self.windows[:, None]
-        return Evidence(np.maximum(network, -1e9), self.windows, np.where(classes, -1e9, self.seeds), self.places, np.where(classes, 0, self.exact))
+        return Evidence(np.maximum(network, _NEVER), self.windows, np.where(classes, _NEVER, self.seeds), self.places, np.where(classes, 0, self.exact))
 
 
 _START = {"temperature": 1.0, "dependence": 0.5, "seeds_temperature": 5.0, "seeds_dependence": 0.3, "other_share": 0.8, "other": 0.0, "none": -3.0, "none_rate": 0.0, "runners_up": 0.5, "exact": 1.0}
 _BOUNDS = {"temperature": (-3, 4), "seeds_temperature": (-3, 6), "dependence": (0, 1), "seeds_dependence": (0, 1), "other_share": (0, 1), "other": (-40, 40), "none": (-40, 40), "none_rate": (-40, 40), "runners_up": (0, 1.5), "exact": (0, 40)}
-_HIDDEN = -1e6  # below this, a class is hidden
+_NEVER, _HIDDEN = -1e15, -1e6  # evidence of a hidden class; below this it is one, whatever it was divided by
 
 
 @dataclass

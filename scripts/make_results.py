@@ -32,10 +32,15 @@ def section(title, command, table):
     return "" if table is None else f"\n## {title}\n\n`{command}`\n\n{markdown(table)}\n"
 
 
-def plain(name):
-    """The cells of a result file as they are."""
+def blanks(table):
+    """Missing cells empty."""
+    return table.astype(object).where(table.notna(), "")
+
+
+def plain(name, *drop):
+    """The cells of a result file without some columns."""
     rows = Results(name).rows()
-    return rows.drop(columns="seconds") if len(rows) else None
+    return blanks(rows.drop(columns=["seconds", *drop])) if len(rows) else None
 
 
 def compared(name, by, figure, published=True):
@@ -67,24 +72,13 @@ def shortcuts():
 def taxa(split):
     """Per-read figures of the taxa study on one split, a row per method and set of reads."""
     rows = Results("taxa").rows()
-    return rows[rows["split"] == split].drop(columns=["split", "seconds"]).astype(object).where(rows.notna(), "") if len(rows) else None
-
-
-def blanks(table):
-    """Missing cells empty."""
-    return table.astype(object).where(table.notna(), "")
+    return blanks(rows[rows["split"] == split].drop(columns=["split", "seconds"])) if len(rows) else None
 
 
 def taxa_distance():
     """A row per method and bin of distance."""
     rows = Results("taxa_distance").rows()
     return blanks(pd.concat([pd.DataFrame(r["bins"]).assign(method=r["method"]) for r in rows.to_dict("records")]).set_index("method").reset_index()) if len(rows) else None
-
-
-def without(name, *columns):
-    """The cells of a result file without some columns."""
-    rows = plain(name)
-    return None if rows is None else blanks(rows.drop(columns=list(columns)))
 
 
 def page():
@@ -102,16 +96,16 @@ def page():
         section("Exact matches: genus of 150-base reads by mask and prior, species left out of the training genomes and strains of `valid`", "make study-taxa", plain("taxa_seeds")),
         section("Which taxon: reads of strains never seen (`test`)", "make study-taxa", taxa("test")),
         section("Which taxon: reads of species never seen (`test_novel_species`)", "make study-taxa", taxa("test_novel_species")),
-        section("Which taxon: at the price of Kraken2's calls on hidden genera, and where a tenth of the reads is wrong", "make study-taxa", without("taxa_prices")),
+        section("Which taxon: at Kraken2's price in wrong reads and in calls on hidden genera, and where a tenth of the reads is wrong", "make study-taxa", plain("taxa_prices")),
         section("Which taxon: by distance to the nearest training genome (Mash), 150 bases, both test splits, means over reads", "make study-taxa", taxa_distance()),
-        section("Which taxon: calibration error of the most probable known species, `test`", "make study-taxa", without("taxa_calibration", "bins")),
-        section("Which taxon: AUROC of scores for species never seen against strains of known ones", "make study-taxa", without("taxa_novelty")),
-        section("Which taxon: reads of people, mice and plants, share given to any taxon, a genus, a species", "make study-taxa", without("taxa_strangers")),
-        section("Which taxon: speed and memory, one thread", "make study-taxa", without("taxa_speed")),
-        section("Screen: agents in 200,000 reads, shares of ten samples", "make study-screen", without("screen_agents")),
-        section("Screen: false alarms on blanks and traps, shares of ten samples", "make study-screen", without("screen_traps")),
-        section("Screen: area under the ROC curve, samples with an agent against blanks and traps", "make study-screen", without("screen_roc")),
-        section("Screen: agents whose genus was masked, at 1 %", "make study-screen", without("screen_masked")),
+        section("Which taxon: calibration error of the most probable known species, `test`", "make study-taxa", plain("taxa_calibration", "bins")),
+        section("Which taxon: AUROC of scores for species never seen against strains of known ones", "make study-taxa", plain("taxa_novelty")),
+        section("Which taxon: reads of people, mice and plants, share given to any taxon, a genus, a species", "make study-taxa", plain("taxa_strangers")),
+        section("Which taxon: speed and memory, one thread", "make study-taxa", plain("taxa_speed")),
+        section("Screen: agents in 200,000 reads, shares of ten samples", "make study-screen", plain("screen_agents")),
+        section("Screen: false alarms on blanks and traps, shares of ten samples", "make study-screen", plain("screen_traps")),
+        section("Screen: area under the ROC curve, samples with an agent against blanks and traps", "make study-screen", plain("screen_roc")),
+        section("Screen: agents whose genus was masked, at 1 %", "make study-screen", plain("screen_masked")),
     ])
 
 

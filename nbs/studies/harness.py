@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -71,6 +73,16 @@ def dinucleotide_shuffle(sequence: str, rng: np.random.Generator) -> str:
     out = [sequence[0]]
     while len(out) < len(sequence): out.append(next(order[out[-1]]))
     return "".join(out)
+
+
+def kraken2_rows(x, tree, database: Path, confidence: float) -> np.ndarray:
+    """The taxon that Kraken2 gives each read to, rows of the tree, -1 for none."""
+    with tempfile.NamedTemporaryFile("w", suffix=".fa") as file:
+        file.writelines(f">{i}\n{decode_bases(r)}\n" for i, r in enumerate(x))
+        file.flush()
+        done = subprocess.run(["kraken2", "--db", str(database), "--confidence", str(confidence), file.name], check=True, capture_output=True, text=True)
+    row = {str(t): i for i, t in enumerate(tree.nodes["taxid"])} | {"0": -1}
+    return np.array([row[line.split("\t")[2]] for line in done.stdout.splitlines()], np.int16)
 
 
 # ---------------------------------------------------------------- splits
