@@ -26,9 +26,9 @@ setup(
     keywords=cfg["keywords"],
     python_requires=f">={cfg['min_python']}",
     packages=find_packages(include=[cfg["lib_name"], f"{cfg['lib_name']}.*"]),
-    package_data={cfg["lib_name"]: ["agents.tsv", "sample/*", "pretrained/*/*", "pretrained/*/seeds/*"]},
+    package_data={cfg["lib_name"]: ["agents.tsv", "sample/*", "pretrained/*/*", "pretrained/*/words/*"]},
     install_requires=lines("requirements"),
-    extras_require={name: lines(f"{name}_requirements") for name in ("dev", "distributed", "parquet")},
+    extras_require={name: lines(f"{name}_requirements") for name in ("dev", "distributed", "parquet", "biom")},
     entry_points={"console_scripts": [cfg["console_scripts"]], "nbdev": [f"{cfg['lib_name']}={cfg['lib_name']}._modidx:d"]},
     classifiers=[
         "Development Status :: 3 - Alpha",

@@ -10,8 +10,8 @@ __all__ = ['EarlyStoppingCallback', 'set_seed', 'fit_kmer_logreg', 'fit_kmer_nb'
            'pretrained_models', 'BitsPerBase', 'binary_metrics', 'bits_per_base', 'classification_metrics',
            'expected_calibration_error', 'reliability', 'PRESETS', 'Preset', 'plot_confusion', 'plot_curves',
            'plot_reliability', 'plot_scores', 'Calibration', 'Sample', 'TaxonModel', 'calibrate', 'classify_files',
-           'rank_figures', 'compare', 'fit_confusion', 'read_agents', 'screen_sample', 'write_screen', 'SeedTable',
-           'build_seeds', 'Taxonomy', 'read_taxonomy', 'taxonomy_from_gtdb', 'taxonomy_from_ncbi',
+           'rank_figures', 'compare', 'fit_confusion', 'read_agents', 'screen_sample', 'write_screen', 'WordTable',
+           'build_words', 'Taxonomy', 'read_taxonomy', 'taxonomy_from_gtdb', 'taxonomy_from_ncbi',
            'taxonomy_from_table', 'InputError', 'SequenceRecord', 'decode_bases', 'encode_bases', 'read_sequences',
            'reverse_complement']
 
@@ -30,16 +30,16 @@ from .metrics import BitsPerBase, binary_metrics, bits_per_base, classification_
 from .models import PRESETS, Preset
 from .report import plot_confusion, plot_curves, plot_reliability, plot_scores
 from .screen import compare, fit_confusion, read_agents, screen_sample, write_screen
-from .seeds import SeedTable, build_seeds
 from .sequences import InputError, SequenceRecord, decode_bases, encode_bases, read_sequences, reverse_complement
 from .taxonomy import Taxonomy, read_taxonomy, taxonomy_from_gtdb, taxonomy_from_ncbi, taxonomy_from_table
+from .words import WordTable, build_words
 
 _all_ = [
     "EarlyStoppingCallback", "set_seed", "fit_kmer_logreg", "fit_kmer_nb", "kmer_counts", "markov_bits_per_base", "MarkovChain", "SAMPLE", "GenomeCorpus", "read_table",
     "BatchLoader", "CorpusReads", "GenomeLMDataLoaders", "LabelledReads", "LMWindows", "ReadDataLoaders", "SequenceBlock", "Spans", "run_demo", "KmerTokenizer",
     "GenomeLearner", "GenomeModel", "genome_classifier_learner", "genome_lm_learner", "load_model", "pretrained_models", "BitsPerBase", "binary_metrics", "bits_per_base",
     "classification_metrics", "expected_calibration_error", "reliability", "PRESETS", "Preset", "plot_confusion", "plot_curves", "plot_reliability", "plot_scores",
-    "Calibration", "Sample", "TaxonModel", "calibrate", "classify_files", "rank_figures", "compare", "fit_confusion", "read_agents", "screen_sample", "write_screen", "SeedTable", "build_seeds",
+    "Calibration", "Sample", "TaxonModel", "calibrate", "classify_files", "rank_figures", "compare", "fit_confusion", "read_agents", "screen_sample", "write_screen", "WordTable", "build_words",
     "Taxonomy", "read_taxonomy", "taxonomy_from_gtdb", "taxonomy_from_ncbi", "taxonomy_from_table",
     "InputError", "SequenceRecord", "decode_bases", "encode_bases", "read_sequences", "reverse_complement",
 ]

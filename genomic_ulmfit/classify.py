@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['CALIBRATION_READS', 'WRONG', 'FALSE_GENERA', 'Evidence', 'Calibration', 'assign', 'rank_figures', 'read_pairs',
            'read_kraken2', 'run_kraken2', 'Judged', 'TaxonModel', 'drawn_reads', 'choose_threshold', 'calibrate',
-           'Sample', 'kraken_lines', 'read_frame', 'classify_files']
+           'Sample', 'kraken_lines', 'read_frame', 'classify_files', 'merge_samples']
 
 # %% ../nbs/12_classify.ipynb #6baa26fd
+import json
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,40 +27,40 @@ from .corpus import GenomeCorpus
 from .data import CorpusReads
 from .learner import GenomeModel, load_model, model_folder
 from .metrics import expected_calibration_error
-from .seeds import SKETCH, SeedTable, sketch
 from .sequences import InputError, InputNotFoundError, ReadSummary, decode_bases, read_sequences
 from .taxonomy import RANKS, Taxonomy, taxonomy_from_dict, taxonomy_to_dict
+from .words import SKETCH, WordTable, sketch
 
 # %% ../nbs/12_classify.ipynb #0b325b20
 @dataclass
 class Evidence:
-    "What the windows and seeds of some reads say."
+    "What the windows and words of some reads say."
 
     network: np.ndarray  # sums of log-probabilities over windows, (reads, classes)
     windows: np.ndarray  # their number, (reads,)
-    seeds: np.ndarray  # sums of the evidence of seeds, (reads, classes); zeros without a table
-    places: np.ndarray  # number of seeds, (reads,); zeros without a table
-    exact: np.ndarray  # Kraken2's k-mers on the path to each class, (reads, classes); zeros without its output
+    words: np.ndarray  # words that stand in the genomes of each class, (reads, classes); zeros without a table
+    looked_up: np.ndarray  # number of words, (reads,); zeros without a table
+    kraken2: np.ndarray  # Kraken2's k-mers on the path to each class, (reads, classes); zeros without its output
     calls: list = field(default_factory=list)  # of each read a list with the most probable class of each window, for the read and its mate
 
     def take(self, rows: np.ndarray):
         "Some of the reads."
-        return Evidence(self.network[rows], self.windows[rows], self.seeds[rows], self.places[rows], self.exact[rows])
+        return Evidence(self.network[rows], self.windows[rows], self.words[rows], self.looked_up[rows], self.kraken2[rows])
 
     @property
     def similarity(self) -> np.ndarray:
-        "Nats a seed, which mismatches lower: how similar the reads are to the genomes of each class, (reads, classes); zeros without seeds."
-        return self.seeds / np.maximum(self.places, 1)[:, None]
+        "The share of a read's words that match, which mismatches lower: how similar the reads are to the genomes of each class, (reads, classes); zeros without words."
+        return self.words / np.maximum(self.looked_up, 1)[:, None]
 
     def hide(self, classes: np.ndarray):
         "The evidence as if the classes marked in (reads, classes) had never been learned."
         network = np.where(classes, -np.inf, self.network)
         network = log_softmax(network / self.windows[:, None], 1) * self.windows[:, None]
-        return Evidence(np.maximum(network, _NEVER), self.windows, np.where(classes, _NEVER, self.seeds), self.places, np.where(classes, 0, self.exact))
+        return Evidence(np.maximum(network, _NEVER), self.windows, np.where(classes, 0, self.words), self.looked_up, np.where(classes, 0, self.kraken2))
 
 
-_START = {"temperature": 1.0, "dependence": 0.5, "seeds_temperature": 5.0, "seeds_dependence": 0.3, "other_share": 0.8, "other": 0.0, "none": -3.0, "none_rate": 0.0, "runners_up": 0.5, "exact": 1.0}
-_BOUNDS = {"temperature": (-3, 4), "seeds_temperature": (-3, 6), "dependence": (0, 1), "seeds_dependence": (0, 1), "other_share": (0, 1), "other": (-40, 40), "none": (-40, 40), "none_rate": (-40, 40), "runners_up": (0, 1.5), "exact": (0, 40)}
+_START = {"temperature": 1.0, "dependence": 0.5, "words": 4.0, "kraken2": 1.0, "other_share": 0.8, "other": 0.0, "other_rate": 0.0, "none": -3.0, "none_rate": 0.0, "runners_up": 0.5}
+_BOUNDS = {"temperature": (-3, 4), "dependence": (0, 1), "words": (0, 40), "kraken2": (0, 40), "other_share": (0, 1), "other": (-40, 40), "other_rate": (-10, 10), "none": (-40, 40), "none_rate": (-10, 10), "runners_up": (0, 1.5)}
 _NEVER, _HIDDEN = -1e15, -1e6  # evidence of a hidden class; below this it is one, whatever it was divided by
 
 
@@ -69,14 +70,14 @@ class Calibration:
 
     temperature: float = 1.0  # T
     dependence: float = 1.0  # a
-    seeds_temperature: float = 1.0  # U
-    seeds_dependence: float = 0.0  # b
+    words: float = 0.0  # q
+    kraken2: float = 0.0  # r
     other_share: float = 0.0  # alpha
     other: float = -60.0  # kappa; so low that no species is unknown, unless fitted
+    other_rate: float = 0.0  # lambda
     none: float = -60.0  # u; so low that nothing is unknown, unless fitted
     none_rate: float = 0.0  # v
     runners_up: float = 0.0  # rho
-    exact: float = 0.0  # q
 
     def log_probs(
         self,
@@ -84,11 +85,12 @@ class Calibration:
         genus: np.ndarray,  # the number of each class's genus, (classes,); -1 without one
     ) -> np.ndarray:  # (reads, classes + genera + 1): classes, another species of each genus, none of them
         "Calibrated log-probabilities."
-        n, m = np.maximum(evidence.windows, 1)[:, None], np.maximum(evidence.places, 1)[:, None] / 100
-        z = evidence.network / (self.temperature * n**self.dependence) + evidence.seeds / (self.seeds_temperature * m**self.seeds_dependence) + self.exact * np.log1p(evidence.exact)
+        n, m = np.maximum(evidence.windows, 1)[:, None], np.log1p(evidence.looked_up)[:, None]
+        z = evidence.network / (self.temperature * n**self.dependence) + self.words * np.log1p(evidence.words) + self.kraken2 * np.log1p(evidence.kraken2)
         of_genus = _sums(z, genus)
-        none = self.none + self.none_rate * m ** (1 - self.seeds_dependence) + self.runners_up * _runners_up(of_genus)
-        return log_softmax(np.column_stack([z, self.other_share * of_genus + self.other, none]), 1)
+        other = self.other_share * of_genus + self.other + self.other_rate * m
+        none = self.none + self.none_rate * m + self.runners_up * _runners_up(of_genus)
+        return log_softmax(np.column_stack([z, other, none]), 1)
 
     @classmethod
     def fit(
@@ -140,10 +142,9 @@ def _kin(genus: np.ndarray) -> np.ndarray:
 def _matters(name: str, evidence: Evidence, unknown: bool, several: bool) -> bool:
     "Whether a number of the calibration can be found out from this evidence."
     if name == "dependence": return evidence.windows.max() > 1
-    if name == "exact": return evidence.exact.any()
+    if name in ("words", "kraken2"): return getattr(evidence, name).any()
     if name == "runners_up": return several  # more than two genera: one is hidden, one the best
-    if name.startswith("seeds") or name == "none_rate": return evidence.places.any() and (unknown or name != "none_rate")
-    return unknown or not name.startswith(("other", "none"))
+    return (unknown or not name.startswith(("other", "none"))) and (evidence.looked_up.any() or not name.endswith("_rate"))
 
 # %% ../nbs/12_classify.ipynb #7f6a897a
 def assign(
@@ -199,8 +200,8 @@ def read_pairs(first, second=None, summary: ReadSummary | None = None) -> Iterat
 def read_kraken2(
     path,  # from `kraken2 --output`
     tree: Taxonomy,  # its taxids are those of the database
-) -> Iterator[tuple[str, np.ndarray]]:  # name of the read; k-mers on the path to each class, (classes,)
-    "Exact matches of each read. Raises `InputError` for a file that isn't Kraken2's, and for one that names no taxon of the tree."
+) -> Iterator[tuple[str, int, np.ndarray]]:  # name of the read; row of the taxon that it is given to, -1 for none that the tree has; k-mers on the path to each class, (classes,)
+    "What Kraken2 says of each read. Raises `InputError` for a file that isn't Kraken2's, and for one that names no taxon of the tree."
     row, onto, named = {str(t): i for i, t in enumerate(tree.nodes["taxid"])}, tree.below.copy(), [False, False]
     onto[0] = 0
     if not Path(path).is_file(): raise InputNotFoundError(path, "no such file", "Give the file that `kraken2 --output` wrote")
@@ -210,18 +211,19 @@ def read_kraken2(
             if len(cells) != 5 or cells[0] not in ("C", "U"): raise InputError(path, f"line {number:,} is not one of Kraken2's output", "Give the file that `kraken2 --output` wrote, not its report")
             parts = [p.split(":") for p in cells[4].split() if p[0].isdigit() and p[:2] != "0:"]
             for taxid, _ in parts: named[taxid in row] = True
-            yield _short(cells[1]), sum((int(n) * onto[row[t]] for t, n in parts if t in row), np.zeros(len(tree.classes)))
+            yield _short(cells[1]), row.get(cells[2], -1), sum((int(n) * onto[row[t]] for t, n in parts if t in row), np.zeros(len(tree.classes)))
     if named == [True, False]: raise InputError(path, "names no taxon of the model's tree", "Build Kraken2's database with the taxids of the model, or the model's tree with those of the database (--taxdump)")
 
 
-def _matches(found: Iterator, pairs: Sequence[tuple], path) -> np.ndarray:
-    "The next exact matches, of the reads that are expected, (reads, classes)."
+def _matches(found: Iterator, pairs: Sequence[tuple], path) -> tuple[np.ndarray, np.ndarray]:
+    "The next calls and exact matches, of the reads that are expected: (reads,) and (reads, classes)."
     rows = []
     for mates in pairs:
-        name, matches = next(found, (None, None))
+        name, *said = next(found, (None,))
         if name != _name(mates[0]): raise InputError(path, f"ends before the reads do, at {_name(mates[0])!r}" if name is None else f"has the read {name!r} where {_name(mates[0])!r} is expected", "Give Kraken2's output for the same reads, in the same order")
-        rows.append(matches)
-    return np.array(rows)
+        rows.append(said)
+    calls, matches = zip(*rows)
+    return np.array(calls), np.array(matches)
 
 
 def run_kraken2(
@@ -236,7 +238,7 @@ def run_kraken2(
         fasta.write_text("".join(f">{i}\n{decode_bases(r)}\n" for i, (r,) in enumerate(reads)))
         done = subprocess.run(["kraken2", "--db", str(database), "--output", str(output), str(fasta)], capture_output=True, text=True)
         if done.returncode: raise InputError(database, f"kraken2 failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}", "Check the database with kraken2-inspect")
-        return np.array([matches for _, matches in read_kraken2(output, tree)])
+        return np.array([matches for *_, matches in read_kraken2(output, tree)])
 
 # %% ../nbs/12_classify.ipynb #62cdc75c
 @dataclass
@@ -249,6 +251,7 @@ class Judged:
     best: np.ndarray  # of a read that is given to a genus or below it, the most probable class there; else -1, (reads,)
     close: np.ndarray  # whether it is as similar to that class as the reads of the class's own strains, (reads,)
     sketch: tuple  # words of a sketch, and the read of each, of reads that have a best class
+    kraken2: np.ndarray | None = None  # the node that Kraken2 gives each read to, -1: none
 
     @property
     def confidence(self) -> np.ndarray:
@@ -263,27 +266,27 @@ class TaxonModel:
         self,
         model: GenomeModel,  # a classifier
         tree: Taxonomy,  # its classes are those of the model
-        seeds: SeedTable | None = None,  # of the same classes
+        words: WordTable | None = None,  # of the same classes
         calibration: Calibration | None = None,
         threshold: float = 0.8,  # the least probability of the taxon that a read is given to
     ):
         if model.classes != tree.classes: raise ValueError("the classes of the model and of the tree are not the same")
-        if seeds is not None and seeds.classes != tree.classes: raise ValueError("the classes of the model and of the table of seeds are not the same")
-        self.model, self.tree, self.seeds, self.calibration, self.threshold = model, tree, seeds, calibration or Calibration(), threshold
+        if words is not None and words.classes != tree.classes: raise ValueError("the classes of the model and of the table of words are not the same")
+        self.model, self.tree, self.words, self.calibration, self.threshold = model, tree, words, calibration or Calibration(), threshold
         rows = tree.at("genus")
         self.genera = np.unique(rows[rows >= 0])  # their rows in the tree
         self.genus = np.where(rows >= 0, np.searchsorted(self.genera, rows), -1)  # the genus of each class, a number in `genera`
         self.kin = _kin(self.genus)  # which classes are of one genus
 
     def __repr__(self):
-        seeds = f", {self.seeds!r}" if self.seeds else ""
-        return f"TaxonModel({self.model!r}, {self.tree!r}{seeds}, threshold {self.threshold:.2f})"
+        words = f", {self.words!r}" if self.words else ""
+        return f"TaxonModel({self.model!r}, {self.tree!r}{words}, threshold {self.threshold:.2f})"
 
     def save(self, folder, half: bool = False) -> Path:
-        "Write the model folder, as `GenomeModel.save`; the table of seeds is copied into it unless it is there."
-        self.model.about |= {"taxonomy": taxonomy_to_dict(self.tree), "calibration": asdict(self.calibration), "threshold": self.threshold, "seeds": self.seeds is not None}
+        "Write the model folder, as `GenomeModel.save`; the table of words is copied into it unless it is there."
+        self.model.about |= {"taxonomy": taxonomy_to_dict(self.tree), "calibration": asdict(self.calibration), "threshold": self.threshold, "words": self.words is not None}
         folder = self.model.save(folder, half)
-        if self.seeds and self.seeds.folder.resolve() != (folder / "seeds").resolve(): shutil.copytree(self.seeds.folder, folder / "seeds", dirs_exist_ok=True)
+        if self.words and self.words.folder.resolve() != (folder / "words").resolve(): shutil.copytree(self.words.folder, folder / "words", dirs_exist_ok=True)
         return folder
 
     @classmethod
@@ -291,40 +294,39 @@ class TaxonModel:
         "Load a folder, or a model that comes with the package by its name. Raises `InputError` where its model is no classifier of taxa."
         model = load_model(folder, device)
         if not {"taxonomy", "calibration", "threshold"} <= set(model.about): raise InputError(folder, "is not calibrated and has no taxonomy", "Run `genomic-ulmfit calibrate` on it; `genomic-ulmfit predict` needs neither")
-        seeds = SeedTable(model_folder(folder) / "seeds") if model.about.get("seeds") else None
-        return cls(model, taxonomy_from_dict(model.about["taxonomy"]), seeds, Calibration(**model.about["calibration"]), model.about["threshold"])
+        words = WordTable(model_folder(folder) / "words") if model.about.get("words") else None
+        return cls(model, taxonomy_from_dict(model.about["taxonomy"]), words, Calibration(**model.about["calibration"]), model.about["threshold"])
 
     def evidence(
         self,
         reads: Sequence[tuple],  # of base codes: (read,) or (read, mate)
-        exact: np.ndarray | None = None,  # Kraken2's k-mers on the path to each class, (reads, classes)
+        kraken2: np.ndarray | None = None,  # Kraken2's k-mers on the path to each class, (reads, classes)
         **kwargs,  # of `GenomeModel.window_log_probs`
     ) -> Evidence:
-        "What the windows, seeds and exact matches of reads and their mates say together."
+        "What the windows and words of reads and their mates say together."
         pieces, read = [s for r in reads for s in r], np.repeat(np.arange(len(reads)), [len(r) for r in reads])
         shape, (owner, found) = (len(reads), len(self.tree.classes)), self.model.window_log_probs(pieces, **kwargs)
-        network, seeds, places = np.zeros(shape), np.zeros(shape), np.zeros(len(reads), np.int64)
+        network, words, looked_up = np.zeros(shape), np.zeros(shape), np.zeros(len(reads), np.int64)
         np.add.at(network, read[owner], found)
-        if self.seeds is not None:
-            nats, count = self.seeds.evidence(pieces)
-            np.add.at(seeds, read, nats)
-            np.add.at(places, read, count)
+        if self.words is not None:
+            for total, part in zip((words, looked_up), self.words.matches(pieces)): np.add.at(total, read, part)
         calls = iter(np.split(found.argmax(1), np.flatnonzero(np.diff(owner)) + 1))
-        return Evidence(network, np.bincount(read[owner], minlength=len(reads)), seeds, places, np.zeros(shape) if exact is None else exact, [[next(calls) for _ in r] for r in reads])
+        return Evidence(network, np.bincount(read[owner], minlength=len(reads)), words, looked_up, np.zeros(shape) if kraken2 is None else kraken2, [[next(calls) for _ in r] for r in reads])
 
     def node_probs(self, evidence: Evidence) -> np.ndarray:
         "Calibrated probabilities of all nodes, (reads, nodes) float32; what is another species of a genus counts for the genus and what is above it."
         probs = np.exp(self.calibration.log_probs(evidence, self.genus)[:, :-1]).astype(np.float32)
         return self.tree.sum_up(probs, self.genera)
 
-    def judge(self, reads: Sequence[tuple], threshold: float | None = None, exact: np.ndarray | None = None, **kwargs) -> Judged:
-        "Probabilities of all nodes, and the taxon of each read. A read without a single k-mer of A, C, G and T is unclassified. Raises `ValueError` where exact matches are missing, or can't be weighed."
-        if bool(self.calibration.exact) != (exact is not None): raise ValueError("the model was calibrated with Kraken2's output: give that of these reads (--kraken2)" if exact is None else "the model was calibrated without Kraken2's output: calibrate it with a database (--kraken2), or leave the output away")
-        evidence = self.evidence(reads, exact, **kwargs)
+    def judge(self, reads: Sequence[tuple], threshold: float | None = None, kraken2: tuple | None = None, **kwargs) -> Judged:
+        "Probabilities of all nodes, and the taxon of each read; `kraken2` holds its calls and matches, which are weighed where the model was calibrated with them. A read without a single k-mer of A, C, G and T is unclassified. Raises `ValueError` where matches are missing."
+        if self.calibration.kraken2 and kraken2 is None: raise ValueError("the model was calibrated with Kraken2's output: give that of these reads (--kraken2)")
+        calls, matches = kraken2 or (None, None)
+        evidence = self.evidence(reads, matches, **kwargs)
         probs = self.node_probs(evidence) * np.array([[_has_kmer(r, self.model.tokenizer.k)] for r in reads], np.float32).reshape(-1, 1)
         row = assign(self.tree, probs, self.threshold if threshold is None else threshold)
         best, close = self.closest(evidence, probs, row)
-        return Judged(probs, row, evidence.calls, best, close, _sketch(reads, best))
+        return Judged(probs, row, evidence.calls, best, close, _sketch(reads, best), calls)
 
     def closest(self, evidence: Evidence, probs: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         "`best` and `close` of `Judged`; all reads are close as long as nothing was measured (`fit_confusion` of `screen`)."
@@ -447,6 +449,7 @@ class Sample:
         self.best, self.close = (np.zeros(len(tree.classes), np.int64) for _ in range(2))  # reads by `Judged.best`, and those that are close
         self.sketches, self.sketched = {}, np.zeros(len(tree.classes), np.int64)  # words of the first reads of each best class, and their number
         self.expected = np.zeros(len(tree))  # sums of the probabilities of all reads
+        self.kraken2 = None  # reads given to a taxon itself by Kraken2, where its output was there
 
     def add(self, judged: Judged):
         "Count some reads."
@@ -456,6 +459,7 @@ class Sample:
         self.close += np.bincount(judged.best[judged.close], minlength=len(self.best))
         self._keep(judged.best, *judged.sketch)
         self.expected += judged.probs.sum(0)
+        if judged.kraken2 is not None: self.kraken2 = (0 if self.kraken2 is None else self.kraken2) + np.bincount(judged.kraken2[judged.kraken2 >= 0], minlength=len(self.tree))
 
     def _keep(self, best: np.ndarray, numbers: np.ndarray, read: np.ndarray, most: int = 2000):
         "Keep the words of some reads of each class, at most so many."
@@ -473,18 +477,26 @@ class Sample:
         classes: Sequence[int],  # best classes
     ) -> tuple[float, float]:  # pairs of reads that overlap; the number to expect of reads that are spread over one base, to be divided by their bases
         "How often the reads of some classes overlap each other."
-        seeds = [s for c in classes for s in self.sketches.get(int(c), [])]
-        if not seeds: return 0.0, 0.0
-        held = np.concatenate(seeds)
+        words = [s for c in classes for s in self.sketches.get(int(c), [])]
+        if not words: return 0.0, 0.0
+        held = np.concatenate(words)
         shared = np.unique(held, return_counts=True)[1].astype(float)
         total = len(held) * SKETCH
-        of_a_pair = total / self.sketched[classes].sum() / 2  # seeds that two overlapping reads share, on average
+        of_a_pair = total / self.sketched[classes].sum() / 2  # words that two overlapping reads share, on average
         return (shared * (shared - 1) / 2).sum() * SKETCH / of_a_pair, total**2 / 2 / of_a_pair
 
     @property
     def clade(self) -> np.ndarray:
         "Reads of each taxon and all below it."
-        total = self.direct.copy()
+        return self._summed(self.direct)
+
+    @property
+    def kraken2_clade(self) -> np.ndarray | None:
+        "The same by Kraken2; None without its output."
+        return None if self.kraken2 is None else self._summed(self.kraken2)
+
+    def _summed(self, direct: np.ndarray) -> np.ndarray:
+        total = direct.copy()
         for row in range(len(total) - 1, 0, -1): total[self.tree.nodes["parent"].iat[row]] += total[row]
         return total
 
@@ -506,8 +518,10 @@ class Sample:
         return "".join(rows + [line(t.clade_reads, t.reads, t.code, t.taxid, "  " * t.depth + t.name) for t in self.table().itertuples(index=False)])
 
     def to_dict(self) -> dict:
-        "The counts for JSON."
-        return {"reads": self.reads, "unclassified": self.unclassified, "taxa": self.table().drop(columns="depth").to_dict("records")}
+        "The counts for JSON; a taxon's lineage goes from the top to the taxon itself."
+        named = lambda taxid: [self.tree.nodes["name"].iat[row] for row in self.tree.lineage(self.tree.find(str(taxid))) if row]
+        rows = self.table().drop(columns="depth")
+        return {"reads": self.reads, "unclassified": self.unclassified, "taxa": [{**row, "lineage": named(row["taxid"])} for row in rows.to_dict("records")]}
 
 
 def kraken_lines(tree: Taxonomy, pairs: Sequence[tuple], judged: Judged) -> Iterator[str]:
@@ -586,3 +600,30 @@ def classify_files(
         if report:
             with _written(report) as path: path.write_text(sample.kreport())
     return sample, summary
+
+# %% ../nbs/12_classify.ipynb #b10b0002
+def merge_samples(
+    files: dict,  # sample -> JSON written by `classify --json`, or a dict of `Sample.to_dict`
+    path,  # BIOM file to write
+):
+    "Write the reads given to each taxon itself, samples in columns, lineages as metadata; unclassified reads have the id 0. Raises `InputError` for a file that isn't such JSON."
+    try: import biom, h5py  # noqa: E401
+    except ImportError as e: raise InputError(path, "needs biom-format", "pip install 'genomic_ulmfit[biom]'") from e
+    counts, lineages = {}, {0: ["unclassified"]}
+    for name, file in files.items():
+        held = file if isinstance(file, dict) else _sample_json(file)
+        lineages |= {t["taxid"]: t["lineage"] for t in held["taxa"]}
+        counts[name] = {0: held["unclassified"]} | {t["taxid"]: t["reads"] for t in held["taxa"]}
+    table = pd.DataFrame(counts).fillna(0)
+    made = biom.Table(table.to_numpy(float), [str(t) for t in table.index], list(table), [{"taxonomy": lineages[t]} for t in table.index], type="Taxon table")
+    with _written(path) as partial, h5py.File(partial, "w") as stream: made.to_hdf5(stream, "genomic-ulmfit")
+
+
+def _sample_json(file) -> dict:
+    "What `classify --json` wrote."
+    file = Path(file)
+    if not file.is_file(): raise InputNotFoundError(file, "no such file", "Give the files that `genomic-ulmfit classify --json` wrote")
+    try: held = json.loads(file.read_text())
+    except ValueError: held = None
+    if not isinstance(held, dict) or not {"reads", "unclassified", "taxa"} <= set(held): raise InputError(file, "is not the JSON of a sample", "Give the files that `genomic-ulmfit classify --json` wrote")
+    return held

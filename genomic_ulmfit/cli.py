@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['count', 'lengths', 'corpus_build', 'pretrain', 'finetune', 'train', 'evaluate', 'predict', 'calibrate', 'classify',
-           'screen', 'demo', 'parser', 'main']
+           'merge', 'screen', 'demo', 'parser', 'main']
 
 # %% ../nbs/20_cli.ipynb #35ea1f8f
 import argparse
@@ -20,7 +20,7 @@ import torch
 from fastai.torch_core import default_device, rank_distrib, set_seed
 from fastprogress.fastprogress import progress_bar
 
-from .classify import TaxonModel, calibrate as fit_calibration, classify_files
+from .classify import TaxonModel, calibrate as fit_calibration, classify_files, merge_samples
 from .corpus import GenomeCorpus, read_table
 from .data import CorpusReads, GenomeLMDataLoaders, ReadDataLoaders, Spans, label_numbers, labelled_table, table_codes
 from .demo import run_demo
@@ -29,9 +29,9 @@ from .learner import find_device, GenomeModel, genome_classifier_learner, genome
 from .metrics import classification_metrics
 from .models import PRESETS
 from .screen import ABSENT, UNKNOWN, agent_rows, compare, fit_confusion, read_agents, screen_sample, write_screen
-from .seeds import SMALL_MASK, build_seeds
 from .sequences import InputError, ReadSummary, read_sequences
 from .taxonomy import read_taxonomy
+from .words import SMALL, build_words
 
 # %% ../nbs/20_cli.ipynb #6ead21f5
 def count(text: str) -> int:
@@ -200,7 +200,7 @@ def calibrate(args):
     if model.classes is None: raise InputError(args.model, "is a language model and has no classes", "Train a classifier on it with `genomic-ulmfit train`")
     tree = read_taxonomy(args.lineages, model.classes, args.label, args.taxdump)
     corpus.split(args.split)
-    taxa = TaxonModel(model, tree, _seeds(corpus, args.label, out / "seeds", model.classes, args.seeds) if args.seeds else None)
+    taxa = TaxonModel(model, tree, _words(corpus, args.label, out / "words", model.classes, args.words) if args.words else None)
     more = {"seed": args.seed, "kraken2": args.kraken2, **_views(args)}
     figures = fit_calibration(taxa, corpus, args.label, args.split, **more)
     if "train" in corpus.splits: fit_confusion(taxa, corpus, args.label, **more)
@@ -212,20 +212,29 @@ def calibrate(args):
     _write_json(args.json, figures)
 
 
-def _seeds(corpus, label: str, folder: Path, classes, size: str):
-    "A table of seeds, large or small."
-    if size == "large": return build_seeds(corpus, label, folder, classes)
-    with TemporaryDirectory() as place: return build_seeds(corpus, label, Path(place) / "seeds", classes, SMALL_MASK).pack(folder)
+def _words(corpus, label: str, folder: Path, classes, size: str):
+    "A table of words, large or small."
+    if size == "large": return build_words(corpus, label, folder, classes)
+    with TemporaryDirectory() as place: return build_words(corpus, label, Path(place) / "words", classes, one_in=SMALL).pack(folder)
 
 
 def classify(args):
     "Give each read, or read pair, to a taxon, and write the sample in Kraken's formats."
     model = TaxonModel.load(args.model)
+    if args.kraken2 and not model.calibration.kraken2: raise InputError(args.kraken2, "can't be weighed: the model was calibrated without Kraken2's output", "Calibrate it with the database (`genomic-ulmfit calibrate --kraken2 DB`), or leave --kraken2 away")
     threshold = model.threshold if args.threshold is None else args.threshold
     sample, summary = classify_files(model, args.reads, args.mates, args.report, args.output, args.table, threshold, kraken2=args.kraken2, **_views(args))
     print(f"{summary}; {sample.reads - sample.unclassified:,} of {sample.reads:,} {'pairs' if args.mates else 'reads'} classified at a confidence of {threshold:.2f}", file=sys.stderr)
     if not (args.report or args.output or args.table or args.json): print(sample.kreport(), end="")
     _write_json(args.json, {"model": str(args.model), "threshold": threshold, **sample.to_dict()})
+
+
+def merge(args):
+    "Put the samples that `classify --json` wrote into one BIOM table."
+    names = [_sample_name(f) for f in args.samples]
+    if len(set(names)) < len(names): raise InputError(max(names, key=names.count), "is the name of two samples", "Give the files different names")
+    merge_samples(dict(zip(names, args.samples)), args.out)
+    print(f"{len(names)} samples in {args.out}")
 
 
 def _sample_name(file: str) -> str:
@@ -361,7 +370,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--taxdump", metavar="DIR", help="folder of NCBI's nodes.dmp and names.dmp")
     p.add_argument("--label", default="species", help="label column that holds the classes (default species)")
     p.add_argument("--split", default="valid", help="split of the held-out genomes (default valid)")
-    p.add_argument("--seeds", choices=("large", "small"), help="add a table of exact matches from the split train: large, 8.4 MB a class, or small, 0.11 MB a class")
+    p.add_argument("--words", choices=("large", "small"), help="add a table of exact matches from the split train: large, 1.8 bytes for each base of the genomes, or small, 0.03 bytes")
     p.add_argument("--kraken2", metavar="DB", help="weigh in the matches of this database of Kraken2, which has the taxids of the lineages; its output is then needed to classify")
     p.add_argument("--out", help="folder to write (default: MODEL itself)")
     _fast(p); _common(p)
@@ -377,12 +386,17 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--kraken2", metavar="FILE", help="`kraken2 --output` of the same reads, for a model that was calibrated with it")
     _fast(p); _common(p, random=False)
 
+    p = add(merge)
+    p.add_argument("samples", nargs="+", help="JSON files written by `genomic-ulmfit classify --json`")
+    p.add_argument("--out", required=True, metavar="FILE", help="BIOM file to write")
+    _common(p, random=False, json=False)
+
     p = add(screen, more=" Writes report.html, screen.tsv, screen.json, and Kraken's report of each sample.")
     p.add_argument("model", help="folder of a calibrated classifier")
     p.add_argument("samples", nargs="+", help="FASTA or FASTQ of each sample, plain or .gz; the two files of a pair with a comma between")
     p.add_argument("--out", required=True, help="folder to write")
     p.add_argument("--agents", metavar="FILE", help="TSV with the columns agent and taxa (default: the bacteria of the US select agent lists)")
-    p.add_argument("--kraken2", metavar="FILE", action="append", help="`kraken2 --output` of a sample, once for each in their order and last for the control, for a model that was calibrated with it")
+    p.add_argument("--kraken2", metavar="FILE", action="append", help="`kraken2 --output` of a sample, once for each in their order and last for the control: its reads stand beside the model's, and are weighed in by a model that was calibrated with them")
     p.add_argument("--control", metavar="FILE", help="one more sample: the negative control that the others are held against")
     _fast(p); _common(p, random=False)
 

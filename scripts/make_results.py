@@ -93,10 +93,12 @@ def page():
         section("Genus of 16S reads: accuracy", "make study-16s", compared("16s", ["reads", "split", "length"], "accuracy")),
         section("16S reads rolled up to higher ranks: accuracy", "make study-16s", ranks("16s", ["reads", "split", "length"])),
         section("Promoters and enhancers of eukaryotes: MCC", "make study-regulatory", compared("regulatory", ["data"], "mcc")),
-        section("Exact matches: genus of 150-base reads by mask and prior, species left out of the training genomes and strains of `valid`", "make study-taxa", plain("taxa_seeds")),
+        section("Exact matches: which words and how many, on `valid` and on hidden species of the training genomes", "make study-taxa", plain("taxa_words")),
+        section("A second opinion beside small words: which tool, on the same reads", "make study-taxa", plain("taxa_second")),
         section("Which taxon: reads of strains never seen (`test`)", "make study-taxa", taxa("test")),
         section("Which taxon: reads of species never seen (`test_novel_species`)", "make study-taxa", taxa("test_novel_species")),
         section("Which taxon: at Kraken2's price in wrong reads and in calls on hidden genera, and where a tenth of the reads is wrong", "make study-taxa", plain("taxa_prices")),
+        section("Which taxon: the select agents' own genomes", "make study-taxa", plain("taxa_agents")),
         section("Which taxon: by distance to the nearest training genome (Mash), 150 bases, both test splits, means over reads", "make study-taxa", taxa_distance()),
         section("Which taxon: calibration error of the most probable known species, `test`", "make study-taxa", plain("taxa_calibration", "bins")),
         section("Which taxon: AUROC of scores for species never seen against strains of known ones", "make study-taxa", plain("taxa_novelty")),
@@ -105,7 +107,7 @@ def page():
         section("Screen: agents in 200,000 reads, shares of ten samples", "make study-screen", plain("screen_agents")),
         section("Screen: false alarms on blanks and traps, shares of ten samples", "make study-screen", plain("screen_traps")),
         section("Screen: area under the ROC curve, samples with an agent against blanks and traps", "make study-screen", plain("screen_roc")),
-        section("Screen: agents whose genus was masked, at 1 %", "make study-screen", plain("screen_masked")),
+        section("Screen: agents whose genus was hidden from the evidence, or left out of network and words, at 1 %", "make study-screen", plain("screen_masked")),
     ])
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from genomic_ulmfit.all import SAMPLE, GenomeCorpus, InputError, SeedTable, TaxonModel, read_sequences
+from genomic_ulmfit.all import SAMPLE, GenomeCorpus, InputError, TaxonModel, WordTable, build_words, read_sequences
 from genomic_ulmfit.cli import main
 from genomic_ulmfit.learner import model_folder
 from genomic_ulmfit.sequences import decode_bases
@@ -19,7 +19,7 @@ LINEAGES = "species\tgenus\tphylum\tdomain\n" + "".join(f"{g}\t{g}us\tOnly\tBact
 
 @pytest.fixture(scope="module")
 def taxa(models, corpus, tmp_path_factory):
-    """Folder of a calibrated model, without seeds."""
+    """Folder of a calibrated model, without words."""
     folder = tmp_path_factory.mktemp("taxa")
     (folder / "lineages.tsv").write_text(LINEAGES.replace("species", "genus_").replace("genus\t", "family\t").replace("genus_", "genus"))
     assert main(["calibrate", str(models / "clf"), str(corpus.path), "--lineages", str(folder / "lineages.tsv"), "--label", "genus", "--out", str(folder / "m"), "--fast", "--json", str(folder / "c.json")]) == 0
@@ -72,6 +72,18 @@ def test_formats(taxa, reads, tmp_path, capsys):
     called = table["rank"] == "genus"
     assert called.mean() > 0.5 and (table["genus"] == truth)[called].mean() > 0.9
     assert table["read"].tolist() == [f"r{i}" for i in range(len(reads))]
+
+
+def test_samples_merge_into_one_table(taxa, reads, tmp_path, capsys):
+    biom = pytest.importorskip("biom")
+    for name, some in (("one", reads[:20]), ("two", reads[20:50])):
+        assert main(["classify", str(taxa / "m"), write_reads(tmp_path / f"{name}.fq", some), "--fast", "--json", str(tmp_path / f"{name}.json")]) == 0
+    assert main(["merge", str(tmp_path / "one.json"), str(tmp_path / "two.json"), "--out", str(tmp_path / "x.biom")]) == 0
+    table = biom.load_table(str(tmp_path / "x.biom"))
+    assert dict(zip(table.ids("sample"), table.sum("sample"))) == {"one": 20, "two": 30}
+    capsys.readouterr()
+    fails(capsys, "merge", tmp_path / "one.json", tmp_path / "one.json", "--out", tmp_path / "y", names=["two samples"])
+    fails(capsys, "merge", tmp_path / "none.json", "--out", tmp_path / "y", names=["none.json", "no such file"])
 
 
 def test_report_on_standard_output_and_threshold(taxa, reads, tmp_path, capsys):
@@ -148,15 +160,20 @@ def test_kraken2_as_a_second_opinion(taxa, models, corpus, reads, tmp_path, monk
     fails(capsys, "classify", tmp_path / "m", file, "--fast", names=["was calibrated with Kraken2's output"])
     lines = [f"C\tr{i}\t{taxid['Beta']}\t150\t{taxid['Beta']}:90\n" for i in range(len(reads))]
     (tmp_path / "x.kraken").write_text("".join(lines))
-    fails(capsys, "classify", taxa / "m", file, "--fast", "--kraken2", tmp_path / "x.kraken", names=["was calibrated without Kraken2's output"])
+    fails(capsys, "classify", taxa / "m", file, "--fast", "--kraken2", tmp_path / "x.kraken", names=["x.kraken", "was calibrated without Kraken2's output"])
     assert main(["classify", str(tmp_path / "m"), file, "--fast", "--kraken2", str(tmp_path / "x.kraken"), "--json", str(tmp_path / "x.json")]) == 0
     expected = {t["name"]: t["expected_reads"] for t in json.loads((tmp_path / "x.json").read_text())["taxa"]}
     assert expected["Beta"] > 0.6 * len(reads), "half of them are of Alpha, but Kraken2 says Beta of all"
+    (tmp_path / "agents.tsv").write_text(AGENTS)
+    for model in (taxa / "m", tmp_path / "m"):  # beside a model that can't weigh it, and in one that does
+        out = tmp_path / f"out-{model.parent.name}"
+        assert main(["screen", str(model), file, "--fast", "--kraken2", str(tmp_path / "x.kraken"), "--agents", str(tmp_path / "agents.tsv"), "--out", str(out)]) == 0
+        table = pd.read_csv(out / "screen.tsv", sep="\t").set_index("agent")
+        assert table.loc["the alpha", "kraken2_reads"] == 0 and "Kraken2: agent / genus" in (out / "report.html").read_text()
     capsys.readouterr()
     for wrong, names in ((lines[:-1], ["ends before the reads do"]), ([*lines, lines[0]], ["goes on with 'r0'"]), (lines[1:], ["'r1' where 'r0' is expected"])):
         (tmp_path / "x.kraken").write_text("".join(wrong))
         fails(capsys, "classify", tmp_path / "m", file, "--fast", "--kraken2", tmp_path / "x.kraken", names=["x.kraken", *names])
-    (tmp_path / "agents.tsv").write_text(AGENTS)
     fails(capsys, "screen", tmp_path / "m", file, "--control", tmp_path / "b.fq", "--kraken2", tmp_path / "x.kraken", "--agents", tmp_path / "agents.tsv", "--out", tmp_path / "out", names=["1 files of Kraken2, for 2 samples"])
 
 
@@ -171,15 +188,17 @@ def test_plants_and_people_are_unknown(taxa, tmp_path):
     assert report.loc[report["code"] == "G", "clade"].sum() < 0.2 * 80, report
 
 
-def test_seeds_travel_with_the_model(models, corpus, taxa, reads, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("genomic_ulmfit.cli.SMALL_MASK", "11111111")  # 33 thousand seeds
-    assert main(["calibrate", str(models / "clf"), str(corpus.path), "--lineages", str(taxa / "lineages.tsv"), "--label", "genus", "--out", str(tmp_path / "m"), "--fast", "--seeds", "small"]) == 0
+def test_words_travel_with_the_model(models, corpus, taxa, reads, tmp_path, capsys):
+    assert main(["calibrate", str(models / "clf"), str(corpus.path), "--lineages", str(taxa / "lineages.tsv"), "--label", "genus", "--out", str(tmp_path / "m"), "--fast", "--words", "small"]) == 0
     model = TaxonModel.load(tmp_path / "m")
-    assert isinstance(model.seeds, SeedTable) and model.seeds.classes == ["Alpha", "Beta"]
+    assert isinstance(model.words, WordTable) and model.words.classes == ["Alpha", "Beta"] and model.words.one_in == 64
     evidence = model.evidence([(r,) for r in reads])
-    assert (evidence.places == 143).all() and np.abs(evidence.seeds).sum() > 0
-    shutil.rmtree(tmp_path / "m" / "seeds")
-    fails(capsys, "classify", tmp_path / "m", write_reads(tmp_path / "a.fq", reads[:2]), names=["seeds", "no such table"])
+    learned = model.evidence([(corpus.codes(i)[:5000],) for i in corpus.split("train").index])
+    assert 1 < evidence.looked_up.mean() < 3 and (learned.words.max(1) == learned.looked_up).all() and learned.looked_up.all()
+    paired = model.evidence([(reads[0], reads[1]), (reads[1], reads[0])])
+    assert (paired.words == evidence.words[:2].sum(0)).all() and (paired.looked_up == evidence.looked_up[:2].sum()).all()
+    shutil.rmtree(tmp_path / "m" / "words")
+    fails(capsys, "classify", tmp_path / "m", write_reads(tmp_path / "a.fq", reads[:2]), names=["words", "no such table"])
 
 
 AGENTS = "# mine, today\nagent\ttaxa\nthe alpha\tAlpha\nthe gamma\tGamma\n"
@@ -220,10 +239,9 @@ def test_screen_bad_input(taxa, reads, tmp_path, capsys):
 
 def test_classes_must_agree(taxa, corpus, tmp_path):
     model = TaxonModel.load(taxa / "m")
-    from genomic_ulmfit.all import build_seeds
-    other = build_seeds(corpus, "genus", tmp_path / "s", classes=["Beta", "Alpha"], mask="1111")
+    other = build_words(corpus, "genus", tmp_path / "s", classes=["Beta", "Alpha"])
     with pytest.raises(ValueError, match="not the same"): TaxonModel(model.model, model.tree, other)
-    with pytest.raises(InputError, match="exists already"): build_seeds(GenomeCorpus(corpus.path), "genus", tmp_path / "s")
+    with pytest.raises(InputError, match="exists already"): build_words(GenomeCorpus(corpus.path), "genus", tmp_path / "s")
 
 
 def test_the_model_that_comes_with_the_package(tmp_path, capsys):
