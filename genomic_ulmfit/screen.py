@@ -247,7 +247,7 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
         "% of reads (95 %)": [f"{_percent(f)} ({_percent(a)} to {_percent(b)})" if d == DETECTED else "" for f, a, b, d in zip(learned["fraction"], learned["fraction_low"], learned["fraction_high"], learned["decision"])],
         "limit, %": [_percent(v) if np.isfinite(v) else "none" for v in learned["limit_of_detection"]],
     })
-    if "kraken2_reads" in table: shown["Kraken2: agent / genus"] = [f"{int(a):,} / {int(b):,}" for a, b in zip(learned["kraken2_reads"], learned["kraken2_genus_reads"])]
+    if "kraken2_reads" in table: shown["Kraken2"] = [f"{int(a):,} / {int(b):,}" for a, b in zip(learned["kraken2_reads"], learned["kraken2_genus_reads"])]
     return shown.assign(**({"> control": ["" if v is None else "yes" if v else "no" for v in learned["above_control"]]} if "above_control" in table else {}))
 
 

@@ -169,7 +169,7 @@ def test_kraken2_as_a_second_opinion(taxa, models, corpus, reads, tmp_path, monk
         out = tmp_path / f"out-{model.parent.name}"
         assert main(["screen", str(model), file, "--fast", "--kraken2", str(tmp_path / "x.kraken"), "--agents", str(tmp_path / "agents.tsv"), "--out", str(out)]) == 0
         table = pd.read_csv(out / "screen.tsv", sep="\t").set_index("agent")
-        assert table.loc["the alpha", "kraken2_reads"] == 0 and "Kraken2: agent / genus" in (out / "report.html").read_text()
+        assert table.loc["the alpha", "kraken2_reads"] == 0 and ">Kraken2<" in (out / "report.html").read_text()
     capsys.readouterr()
     for wrong, names in ((lines[:-1], ["ends before the reads do"]), ([*lines, lines[0]], ["goes on with 'r0'"]), (lines[1:], ["'r1' where 'r0' is expected"])):
         (tmp_path / "x.kraken").write_text("".join(wrong))
