@@ -519,9 +519,9 @@ class Sample:
 
     def to_dict(self) -> dict:
         "The counts for JSON; a taxon's lineage goes from the top to the taxon itself."
-        named = lambda taxid: [self.tree.nodes["name"].iat[row] for row in self.tree.lineage(self.tree.find(str(taxid))) if row]
-        rows = self.table().drop(columns="depth")
-        return {"reads": self.reads, "unclassified": self.unclassified, "taxa": [{**row, "lineage": named(row["taxid"])} for row in rows.to_dict("records")]}
+        names, taxa = self.tree.nodes["name"], self.table().drop(columns="depth").to_dict("records")
+        for taxon, row in zip(taxa, np.flatnonzero(self.clade > 0)): taxon["lineage"] = [names.iat[r] for r in self.tree.lineage(row) if r]
+        return {"reads": self.reads, "unclassified": self.unclassified, "taxa": taxa}
 
 
 def kraken_lines(tree: Taxonomy, pairs: Sequence[tuple], judged: Judged) -> Iterator[str]:
