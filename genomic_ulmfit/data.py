@@ -9,6 +9,7 @@ __all__ = ['Spans', 'gather', 'warn_of_short', 'LMWindows', 'LabelledReads', 're
 
 # %% ../nbs/03_data.ipynb #64e67be5
 import mmap
+import os
 import time
 import warnings
 import zlib
@@ -315,7 +316,8 @@ class BatchLoader(DataLoader):
         dataset,  # `LMWindows`, `LabelledReads` or `CorpusReads`
         **kwargs,  # fastai's `DataLoader` arguments
     ):
-        super().__init__(dataset, **{**kwargs, "bs": None, "shuffle": False})
+        ahead = {"num_workers": min(4, (os.cpu_count() or 1) - 1), "pin_memory": True} if torch.device(kwargs.get("device") or "cpu").type == "cuda" else {}
+        super().__init__(dataset, **{**ahead, **kwargs, "bs": None, "shuffle": False})
 
     def __len__(self): return len(self.dataset)
 
@@ -328,10 +330,7 @@ class BatchLoader(DataLoader):
         self.n = len(self)  # a budget may have changed the length of an epoch
         self.dataset.epoch += 1
 
-    def do_batch(self, batch):
-        if self.device is None or torch.device(self.device).type != "cuda": return batch
-        return tuple(b.pin_memory().to(self.device, non_blocking=True) for b in batch)
-
+    def do_batch(self, batch): return batch
     def after_batch(self, batch): return self.dataset.to_tokens(batch)
 
     def one_batch(self):

@@ -8,6 +8,7 @@ __all__ = ['PRESETS', 'Preset', 'get_preset', 'dropout_bytes', 'RowDropout', 'We
            'classifier_groups', 'has_bf16', 'precision']
 
 # %% ../nbs/04_models.ipynb #27fa4b87
+import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -104,6 +105,9 @@ class _LargeLSTM(torch.autograd.Function):
             if t: dh = torch.addmm(grad[:, t - 1], d[t], w)
         d = d.flatten(0, 1)
         return (d @ w_ih).view_as(x).transpose(0, 1), d.t() @ x.flatten(0, 1), d.t() @ h[:-1].flatten(0, 1), d.sum(0)
+
+
+warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")  # on a GPU: DropConnect makes new ones each time
 
 
 class WeightDropLSTM(nn.Module):
