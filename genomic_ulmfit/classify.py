@@ -24,7 +24,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from .corpus import GenomeCorpus
-from .data import CorpusReads
+from .data import CorpusReads, Spans
 from .learner import GenomeModel, load_model, model_folder
 from .metrics import expected_calibration_error
 from .sequences import InputError, InputNotFoundError, ReadSummary, decode_bases, read_sequences
@@ -250,7 +250,6 @@ class Judged:
     calls: list  # of each read a list with the most probable class of each window, for the read and its mate
     best: np.ndarray  # of a read that is given to a genus or below it, the most probable class there; else -1, (reads,)
     close: np.ndarray  # whether it is as similar to that class as the reads of the class's own strains, (reads,)
-    sketch: tuple  # words of a sketch, and the read of each, of reads that have a best class
     kraken2: np.ndarray | None = None  # the node that Kraken2 gives each read to, -1: none
 
     @property
@@ -304,14 +303,12 @@ class TaxonModel:
         **kwargs,  # of `GenomeModel.window_log_probs`
     ) -> Evidence:
         "What the windows and words of reads and their mates say together."
-        pieces, read = [s for r in reads for s in r], np.repeat(np.arange(len(reads)), [len(r) for r in reads])
-        shape, (owner, found) = (len(reads), len(self.tree.classes)), self.model.window_log_probs(pieces, **kwargs)
-        network, words, looked_up = np.zeros(shape), np.zeros(shape), np.zeros(len(reads), np.int64)
-        np.add.at(network, read[owner], found)
-        if self.words is not None:
-            for total, part in zip((words, looked_up), self.words.matches(pieces)): np.add.at(total, read, part)
+        (pieces, first), shape = _pieces(reads), (len(reads), len(self.tree.classes))
+        owner, found = self.model.window_log_probs(pieces, **kwargs)
+        window = np.searchsorted(owner, first)  # the first of each read
+        words, looked_up = [np.add.reduceat(x, first) for x in self.words.matches(pieces)] if self.words is not None else (np.zeros(shape), np.zeros(len(reads), np.int64))
         calls = iter(np.split(found.argmax(1), np.flatnonzero(np.diff(owner)) + 1))
-        return Evidence(network, np.bincount(read[owner], minlength=len(reads)), words, looked_up, np.zeros(shape) if kraken2 is None else kraken2, [[next(calls) for _ in r] for r in reads])
+        return Evidence(np.add.reduceat(found, window), np.diff(window, append=len(owner)), words, looked_up, np.zeros(shape) if kraken2 is None else kraken2, [[next(calls) for _ in r] for r in reads])
 
     def node_probs(self, evidence: Evidence) -> np.ndarray:
         "Calibrated probabilities of all nodes, (reads, nodes) float32; what is another species of a genus counts for the genus and what is above it."
@@ -323,10 +320,10 @@ class TaxonModel:
         if self.calibration.kraken2 and kraken2 is None: raise ValueError("the model was calibrated with Kraken2's output: give that of these reads (--kraken2)")
         calls, matches = kraken2 or (None, None)
         evidence = self.evidence(reads, matches, **kwargs)
-        probs = self.node_probs(evidence) * np.array([[_has_kmer(r, self.model.tokenizer.k)] for r in reads], np.float32).reshape(-1, 1)
+        probs = self.node_probs(evidence) * _has_kmer(reads, self.model.tokenizer.k)[:, None]
         row = assign(self.tree, probs, self.threshold if threshold is None else threshold)
         best, close = self.closest(evidence, probs, row)
-        return Judged(probs, row, evidence.calls, best, close, _sketch(reads, best), calls)
+        return Judged(probs, row, evidence.calls, best, close, calls)
 
     def closest(self, evidence: Evidence, probs: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         "`best` and `close` of `Judged`; all reads are close as long as nothing was measured (`fit_confusion` of `screen`)."
@@ -363,19 +360,19 @@ def _chunks(pairs: Iterable[tuple], reads: int, bases: int = 5_000_000) -> Itera
     if held: yield held
 
 
-def _sketch(reads: Sequence[tuple], best: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    "`sketch` of `Judged`."
-    of = np.repeat(np.arange(len(reads)), [len(r) * (b >= 0) for r, b in zip(reads, best)])
-    numbers, piece = sketch([s for r, b in zip(reads, best) if b >= 0 for s in r])
-    return numbers, of[piece]
+def _pieces(reads: Sequence[tuple]) -> tuple[list, np.ndarray]:
+    "Reads and mates in one list, and the place of each read in it."
+    return [s for r in reads for s in r], np.cumsum([0, *map(len, reads)])[:-1]
 
 
-def _has_kmer(mates: tuple, k: int) -> bool:
-    "Whether a read or its mate holds k known bases in a row."
-    def run(codes):  # the longest run of known bases
-        other = np.flatnonzero(np.asarray(codes) > 3)
-        return np.diff(np.concatenate([[-1], other, [len(codes)]])).max() - 1 if len(other) else len(codes)
-    return any(run(codes) >= k for codes in mates)
+def _has_kmer(reads: Sequence[tuple], k: int) -> np.ndarray:
+    "Whether each read or its mate holds k known bases in a row, (reads,)."
+    pieces, first = _pieces(reads)
+    spans = Spans.from_sequences(pieces)
+    known = np.cumsum(np.concatenate([[0], spans.bases < 4]))
+    begins = np.cumsum(np.concatenate([[0], known[k:] - known[:-k] == k, np.zeros(k, bool)]))  # places so far at which k known bases begin
+    last = spans.start + np.maximum(spans.length - k + 1, 0)
+    return np.add.reduceat(begins[last] - begins[spans.start], first) > 0
 
 # %% ../nbs/12_classify.ipynb #70e017c9
 CALIBRATION_READS = {75: 500, 150: 900, 300: 300, 1000: 300, 3000: 100, 10_000: 60}  # length: number
@@ -447,43 +444,50 @@ class Sample:
         self.tree, self.reads = tree, 0
         self.direct = np.zeros(len(tree), np.int64)  # reads given to a taxon itself
         self.best, self.close = (np.zeros(len(tree.classes), np.int64) for _ in range(2))  # reads by `Judged.best`, and those that are close
-        self.sketches, self.sketched = {}, np.zeros(len(tree.classes), np.int64)  # words of the first reads of each best class, and their number
+        self.sketches, self.sketched = {}, np.zeros(len(tree.classes), np.int64)  # words of the first reads of each best class and whether these are close, and the number of these reads
         self.expected = np.zeros(len(tree))  # sums of the probabilities of all reads
         self.kraken2 = None  # reads given to a taxon itself by Kraken2, where its output was there
 
-    def add(self, judged: Judged):
-        "Count some reads."
+    def add(self, judged: Judged, reads: Sequence[tuple] | None = None):
+        "Count some reads; where they are given, as base codes, words of them are kept for `overlaps`."
         self.reads += len(judged.row)
         self.direct += np.bincount(judged.row[judged.row >= 0], minlength=len(self.tree))
         self.best += np.bincount(judged.best[judged.best >= 0], minlength=len(self.best))
         self.close += np.bincount(judged.best[judged.close], minlength=len(self.best))
-        self._keep(judged.best, *judged.sketch)
+        if reads is not None: self.keep(judged.best, judged.close, *_sketch(reads, judged.best))
         self.expected += judged.probs.sum(0)
         if judged.kraken2 is not None: self.kraken2 = (0 if self.kraken2 is None else self.kraken2) + np.bincount(judged.kraken2[judged.kraken2 >= 0], minlength=len(self.tree))
 
-    def _keep(self, best: np.ndarray, numbers: np.ndarray, read: np.ndarray, most: int = 2000):
-        "Keep the words of some reads of each class, at most so many."
+    def keep(
+        self,
+        best: np.ndarray,  # `Judged.best`, (reads,)
+        close: np.ndarray,  # `Judged.close`, (reads,)
+        numbers: np.ndarray,  # words of a `sketch` of the reads
+        read: np.ndarray,  # the read of each
+        most: int = 2000,  # reads of each class
+    ):
+        "Keep the words of the first reads of each class."
         if not len(numbers): return
         order = np.argsort(best, kind="stable")
         rank = np.empty(len(best), np.int64)
         rank[order] = np.arange(len(best)) - np.searchsorted(best[order], best[order])  # how many reads of the class come before
         chosen = (best >= 0) & (rank + self.sketched[np.maximum(best, 0)] < most)
         self.sketched += np.bincount(best[chosen], minlength=len(self.sketched))
-        numbers, classes = numbers[chosen[read]], best[read[chosen[read]]]
-        for c in np.unique(classes): self.sketches.setdefault(int(c), []).append(numbers[classes == c])
+        numbers, read = numbers[chosen[read]], read[chosen[read]]
+        for c in np.unique(best[read]): self.sketches.setdefault(int(c), []).append((numbers[best[read] == c], close[read[best[read] == c]]))
 
     def overlaps(
         self,
         classes: Sequence[int],  # best classes
-    ) -> tuple[float, float]:  # pairs of reads that overlap; the number to expect of reads that are spread over one base, to be divided by their bases
+    ) -> tuple[float, float, float]:  # pairs of reads that overlap; the number to expect of reads that are spread over one base, to be divided by their bases; the share of close reads among those that overlap
         "How often the reads of some classes overlap each other."
-        words = [s for c in classes for s in self.sketches.get(int(c), [])]
-        if not words: return 0.0, 0.0
-        held = np.concatenate(words)
-        shared = np.unique(held, return_counts=True)[1].astype(float)
-        total = len(held) * SKETCH
+        kept = [part for c in classes for part in self.sketches.get(int(c), [])]
+        if not kept: return 0.0, 0.0, 0.0
+        words, close = (np.concatenate(x) for x in zip(*kept))
+        _, which, shared = np.unique(words, return_inverse=True, return_counts=True)
+        total, upon = len(words) * SKETCH, shared[which] > 1
         of_a_pair = total / self.sketched[classes].sum() / 2  # words that two overlapping reads share, on average
-        return (shared * (shared - 1) / 2).sum() * SKETCH / of_a_pair, total**2 / 2 / of_a_pair
+        return (shared * (shared - 1.0) / 2).sum() * SKETCH / of_a_pair, total**2 / 2 / of_a_pair, float(close[upon].mean()) if upon.any() else 0.0
 
     @property
     def clade(self) -> np.ndarray:
@@ -522,6 +526,13 @@ class Sample:
         names, taxa = self.tree.nodes["name"], self.table().drop(columns="depth").to_dict("records")
         for taxon, row in zip(taxa, np.flatnonzero(self.clade > 0)): taxon["lineage"] = [names.iat[r] for r in self.tree.lineage(row) if r]
         return {"reads": self.reads, "unclassified": self.unclassified, "taxa": taxa}
+
+
+def _sketch(reads: Sequence[tuple], best: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    "Words of the reads that have a best class, and the read of each."
+    of = np.repeat(np.arange(len(reads)), [len(r) * (b >= 0) for r, b in zip(reads, best)])
+    numbers, piece = sketch([s for r, b in zip(reads, best) if b >= 0 for s in r])
+    return numbers, of[piece]
 
 
 def kraken_lines(tree: Taxonomy, pairs: Sequence[tuple], judged: Judged) -> Iterator[str]:
@@ -585,6 +596,7 @@ def classify_files(
     output=None,  # Kraken's line per read to write
     table=None,  # Parquet with a row per read to write
     threshold: float | None = None,  # the model's unless given
+    overlaps: bool = False,  # keep words of the reads for `Sample.overlaps`, which `screen_sample` asks for
     **kwargs,  # of `TaxonModel.classify`, such as `kraken2`
 ) -> tuple[Sample, ReadSummary]:
     "Classify the reads of a file, or of a pair of files. Raises `InputError` for bad files, and where there are no reads."
@@ -593,7 +605,7 @@ def classify_files(
         lines = stack.enter_context(open(stack.enter_context(_written(output)), "w")) if output else None
         append = stack.enter_context(_parquet(stack.enter_context(_written(table)))) if table else None
         for pairs, judged in model.classify(read_pairs(first, second, summary), threshold, **kwargs):
-            sample.add(judged)
+            sample.add(judged, [tuple(r.codes for r in mates) for mates in pairs] if overlaps else None)
             if lines: lines.writelines(kraken_lines(model.tree, pairs, judged))
             if append: append(read_frame(model.tree, pairs, judged))
         if not sample.reads: raise InputError(first, "holds no reads", "Check that the file is complete")

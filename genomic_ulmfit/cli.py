@@ -254,7 +254,7 @@ def screen(args):
     out.mkdir(parents=True, exist_ok=True)
     for name, pair, matches in zip(names, files, args.kraken2 or [None] * len(files)):
         if len(pair) > 2: raise InputError(",".join(pair), "is more than a pair of files", "Join the two files of a pair by a comma, and give samples one by one")
-        sample, summary = classify_files(model, *pair, report=out / f"{name}.kreport", kraken2=matches, **_views(args))
+        sample, summary = classify_files(model, *pair, report=out / f"{name}.kreport", overlaps=True, kraken2=matches, **_views(args))
         screens[name], totals[name] = screen_sample(sample, model, agents), sample.reads
         print(f"{name}: {summary}", file=sys.stderr)
     table = compare(screens, totals, names[-1] if args.control else None)

@@ -218,7 +218,8 @@ def judge_sample(
     "Classify reads with `bacteria-taxa` and screen them; writes `sample.kreport` and `screen/` to `out`."
     model, (agents, about) = TaxonModel.load("bacteria-taxa"), read_agents()
     sample = Sample(model.tree)
-    sample.add(model.judge([(r,) for r in reads], both_strands=False, phases=1))
+    alone = [(r,) for r in reads]
+    sample.add(model.judge(alone, both_strands=False, phases=1), alone)
     (out / "sample.kreport").write_text(sample.kreport())
     totals = {"test reads": sample.reads}
     table = compare({"test reads": screen_sample(sample, model, agents)}, totals)

@@ -116,6 +116,7 @@ def agent_rows(tree, agents: pd.DataFrame) -> list[list[int]]:
 # %% ../nbs/13_screen.ipynb #87197985
 DETECTED, GENUS_ONLY, ABSENT, UNKNOWN = "detected", "genus only, cannot tell apart", "not detected", "cannot be screened: never learned"
 LEVEL, _SURENESS, STRETCH, _GENOME, _LENGTH = 0.01, 50, 50_000, 1_000_000, 137  # the last: words of a read of 150 bases
+_RARE = 0.05  # what is seen more rarely than this is not counted on, nor explained by chance
 CONFIRMS = 5  # reads of an agent by Kraken2 that confirm a detection
 
 
@@ -134,25 +135,30 @@ def _agent(sample: Sample, noted: dict, rows: list[int], level: float) -> dict:
     genus = _reads_below(tree, clade, [*rows, *genera])
     best, close = (genus, genus) if whole else (int(sample.best[classes].sum()), int(sample.close[classes].sum()))
     of_genus = np.flatnonzero(np.isin(tree.at("genus"), genera[genera >= 0]) | np.isin(np.arange(len(tree.classes)), classes))
-    p_local, piled = _local(sample, classes)
-    apart, apart_close = best - round(best * piled), max(close - round(best * piled), 0)
-    expected_genus = (total - genus) * of["false_genus"].max()
-    from_kin = sum(sample.best[r] * share for r, c, share in noted["kin"] if c in classes and r not in classes)
-    expected = expected_genus if whole else (total - genus) * of["false"].sum() + from_kin
+    p_local, *piled = _local(sample, classes)
+    apart, apart_close = _apart(best, close, piled[0], 1.0 if whole else piled[1])
+    by_chance = of["false_genus"].max() if whole else of["false"].sum()
+    from_kin = 0.0 if whole else sum(sample.best[r] * share for r, c, share in noted["kin"] if c in classes and r not in classes)
+    expected, expected_genus = (total - genus) * by_chance + from_kin, (total - genus) * of["false_genus"].max()
     near, own = (0.0, 1.0) if whole else (of["near"].max(), of["own"].mean())
     p_else, p_genus = stats.poisson.sf(apart_close - 1, expected), stats.poisson.sf(genus - 1, expected_genus)
     p_near = float(_p_near(apart_close, apart, near))
     sensitivity = max(of["genus_sensitivity" if whole else "sensitivity"].mean(), 1e-6)
-    low, high = (stats.binomtest(k, total).proportion_ci(method="wilson") for k in (apart_close, close))
     needed = _needed(expected, near, own, level, bool(sample.sketches))
     found = {
-        "genus_reads": genus, "best_reads": best, "close_reads": close, "piled_reads": round(best * piled), "expected_false": round(expected, 2), "close_of_relatives": round(near, 3), "p_else": float(p_else), "p_relative": p_near, "p_stretch": p_local,
-        "fraction": max(close - expected, 0) / total / sensitivity, "fraction_low": max(low.low - expected / total, 0) / sensitivity, "fraction_high": high.high / sensitivity,
-        "limit_of_detection": max(stats.chi2.ppf(0.95, 2 * needed) / 2 - expected, 0) / total / sensitivity,
+        "genus_reads": genus, "best_reads": best, "close_reads": close, "piled_reads": best - apart, "expected_false": round(expected, 2), "close_of_relatives": round(near, 3), "p_else": float(p_else), "p_relative": p_near, "p_stretch": p_local,
+        **_fraction(sample, apart_close, close, by_chance, from_kin, sensitivity, noted["reads"] * len(of)),
+        "limit_of_detection": max(stats.chi2.ppf(1 - _RARE, 2 * needed) / 2 - expected / own, 0) / total * own / sensitivity,
         "decision": DETECTED if max(p_else, p_near, p_local) < level and np.isfinite(needed) else GENUS_ONLY if max(p_genus, _local(sample, of_genus)[0]) < level else ABSENT,
     }
     if sample.kraken2 is None: return found
     return found | {"kraken2_reads": _reads_below(tree, sample.kraken2_clade, rows), "kraken2_genus_reads": _reads_below(tree, sample.kraken2_clade, [*rows, *genera])}
+
+
+def _apart(best: int, close: int, piled: float, of_piled: float) -> tuple[int, int]:
+    "Best and close reads without a piled share of the best, of which a share is close."
+    apart = best - round(best * piled)
+    return apart, min(max(close - round(round(best * piled) * of_piled), 0), apart)
 
 
 def _p_near(close, best, near: float):
@@ -160,20 +166,32 @@ def _p_near(close, best, near: float):
     return stats.betabinom.sf(close - 1, best, near * _SURENESS, (1 - near) * _SURENESS) if near else np.zeros(np.shape(close))
 
 
-def _local(sample: Sample, classes) -> tuple[float, float]:
-    "Whether reads of some classes could all come from one stretch: the chance of so few overlaps; and the share of them that would make as many as are too many for a genome. Both are 0 where no words were kept."
-    pairs, at_once = sample.overlaps(classes)
-    if not at_once: return float(bool(sample.sketches)), 0.0
-    return float(stats.poisson.cdf(round(pairs), at_once / STRETCH)), min(float(np.sqrt(max(pairs - at_once / _GENOME, 0) * STRETCH / at_once)), 1.0)
+def _local(sample: Sample, classes) -> tuple[float, float, float]:
+    "Whether reads of some classes could all come from one stretch: the chance of so few overlaps; the share of them that would make the overlaps that are too many for a genome; the share of close ones among those. All are 0 where no words were kept."
+    pairs, at_once, close = sample.overlaps(classes)
+    if not at_once: return float(bool(sample.sketches)), 0.0, 0.0
+    of_genome = at_once / _GENOME
+    excess = pairs - of_genome if stats.poisson.sf(round(pairs) - 1, of_genome) < _RARE else 0.0
+    return float(stats.poisson.cdf(round(pairs), at_once / STRETCH)), min(float(np.sqrt(max(excess, 0) * STRETCH / at_once)), 1.0), close
+
+
+def _fraction(sample: Sample, apart: int, close: int, by_chance: float, from_kin: float, sensitivity: float, measured: int) -> dict:
+    "The share of a sample's reads that are an agent's, by its close reads, of which some may lie piled; with an interval that covers chance, the false calls, and that the sensitivity was measured on so many reads."
+    total, placed = sample.reads, int(sample.direct[sample.tree.at("genus", np.arange(len(sample.tree))) >= 0].sum())
+    likely, most = ((total - n) * by_chance + from_kin for n in (placed, 0))  # false calls if reads of known genera are given to these, and if not
+    low, high = (stats.binomtest(k, total).proportion_ci(method="wilson") for k in (min(apart, close), close))
+    seen = stats.binomtest(round(sensitivity * measured), measured).proportion_ci(method="wilson")
+    return {"fraction": max(close - likely, 0) / total / sensitivity, "fraction_low": max(low.low - most / total, 0) / max(seen.high, 1e-6), "fraction_high": high.high / max(seen.low, 1e-6)}
 
 
 def _needed(expected: float, near: float, own: float, level: float, spread: bool) -> float:
-    "Close reads of an agent that make all explanations fail; infinitely many where no number does."
+    "Reads of an agent that make all explanations fail 95 times in a hundred; infinitely many where no number does."
     n = np.unique(np.logspace(0, 3.5, 80).astype(int))  # more reads are hardly more sure, since relatives differ
-    close = np.floor(own * n)
+    close, pairs = stats.binom.ppf(_RARE, n, own), n**2 * _LENGTH
     fails = (stats.poisson.sf(close - 1, expected) < level) & (_p_near(close, n, near) < level)
-    if spread: fails &= n**2 * _LENGTH / STRETCH > -np.log(level)  # no overlap at all is to be expected then
-    return float(close[fails.argmax()]) if fails.any() else np.inf
+    if spread: fails &= stats.poisson.cdf(stats.poisson.ppf(1 - _RARE, pairs / _GENOME), pairs / STRETCH) < level
+    enough = int(np.append(fails[::-1], False).argmin())  # the last so many, without a gap
+    return float(n[-enough]) if enough else np.inf
 
 
 def screen_sample(
@@ -278,6 +296,6 @@ def write_screen(
     sections = [section(name, [f"{totals[name]:,} reads."], _shown(rows)) for name, rows in table.groupby("sample", sort=False)]
     sections.append(section("Reads and what explains them", figures={"Close reads of each agent, and the number that false assignment of everything else explains.": plot_agents(table)}))
     sections.append(section("How to read this", [
-        "Genus: reads given to the agent's genus or below; best: those of them that fit the agent better than its learned relatives; close: those of these that fit it as its own strains do; by chance: the close reads that false assignment of everything else explains; limit: the share of reads that would be found 95 times in a hundred. Detected: neither reads of other genera and of learned relatives, nor a relative that was never learned, nor a stretch that travels between genera explain the reads. Genus only: the genus is there, but its reads could be those of a relative. Not detected: no more reads than chance explains, or too few to show that they don't come from one stretch; an amount below the limit may have been missed; none: no amount would tell it from its relatives. Kraken2: the reads that it gives to the agent and to its genus; five of the agent confirm a detection.",
-        f"The list: {about}"]))
+        "Genus: reads given to the agent's genus or below; best: those of them that fit the agent better than its learned relatives; close: those of these that fit it as its own strains do; by chance: the close reads that false assignment of everything else explains; limit: the share of reads that would be found 95 times in a hundred. Detected: neither reads of other genera and of learned relatives, nor a relative that was never learned, nor a stretch that travels between genera explain the reads. Genus only: the genus is there, but its reads could be those of a relative. Not detected: no more reads than chance explains, or too few to show that they don't come from one stretch; an amount below the limit may have been missed; none: no amount would tell it from its relatives." + (f" Kraken2: the reads that it gives to the agent and to its genus; {CONFIRMS} of the agent confirm a detection." if "kraken2_reads" in table else ""),
+        *([f"The list: {about}"] if about else [])]))
     return write_page(folder / "report.html", "Screen for listed agents", lead, sections, ["A research tool, not a diagnosis. Confirm a detection by another method before acting on it."], f"Made by genomic-ulmfit screen with the model {model}.")

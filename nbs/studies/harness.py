@@ -3,12 +3,14 @@
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from fastai.torch_core import set_seed
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
@@ -23,6 +25,7 @@ from genomic_ulmfit.sequences import InputNotFoundError, decode_bases, encode_ba
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results"
+COMMAND = Path(sys.executable).with_name("genomic-ulmfit")
 
 
 # ---------------------------------------------------------------- data
@@ -240,6 +243,15 @@ def tuned(model, table, epochs: int, seed: int):
     learn = genome_lm_learner(dls, pretrained=model)
     with learn.no_bar(), learn.no_logging(): learn.fit_budget(2e-3, epochs=epochs, lr_div=2)
     return learn.to_model()
+
+
+def taxa_network(folder: Path, corpus: Path, preset: str, lr: float, *more: str) -> bool:
+    """A classifier of species for the studies of taxa, trained on a GPU unless it is there; whether it is there now."""
+    command = ["train", corpus, "--out", folder, "--label", "species", "--preset", preset, "--k", 6, "--stride", 6, "--length", "75-300", "--errors", 0.005, "--minutes", 8.3, "--parts", 8, "--lr", lr, "--bs", 2048, *more]
+    print("genomic-ulmfit", *(str(c).replace(f"{ROOT}/", "") for c in command))
+    there = (folder / "config.json").exists
+    if not there() and torch.cuda.is_available(): subprocess.run([COMMAND, *map(str, command), "--resume"], check=True, capture_output=True)
+    return there()
 
 
 def _reverse_complement(letters: str) -> str: return decode_bases(reverse_complement(encode_bases(letters)))
