@@ -81,8 +81,12 @@ def check_notebooks():
     run(BIN / "nbdev-test", "--n-workers", 2, "--timing", "--skip-folder-re", SKIP_FOLDERS)
 
 
+def check_reports():
+    python("scripts/check_reports.py")
+
+
 def check_tests():
-    python("-m", "pytest", "-q", "tests")
+    python("-m", "pytest", "-q", "-n", "2", "tests")
 
 
 # Pytest comes last: its summary is to be the last line of the output.
@@ -92,6 +96,7 @@ STEPS = {
     "results": ("docs/results.md is what the result files make", check_results),
     "lint": ("ruff", check_lint),
     "notebooks": ("Library notebooks and tutorials", check_notebooks),
+    "reports": ("taxpasta and MultiQC read the report", check_reports),
     "tests": ("pytest", check_tests),
 }
 
