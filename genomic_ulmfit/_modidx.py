@@ -658,6 +658,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                    'genomic_ulmfit/words.py'),
                                       'genomic_ulmfit.words.WordTable.__repr__': ( 'words.html#wordtable.__repr__',
                                                                                    'genomic_ulmfit/words.py'),
+                                      'genomic_ulmfit.words.WordTable._entries': ( 'words.html#wordtable._entries',
+                                                                                   'genomic_ulmfit/words.py'),
                                       'genomic_ulmfit.words.WordTable._mapped': ('words.html#wordtable._mapped', 'genomic_ulmfit/words.py'),
                                       'genomic_ulmfit.words.WordTable._packed': ('words.html#wordtable._packed', 'genomic_ulmfit/words.py'),
                                       'genomic_ulmfit.words.WordTable.matches': ('words.html#wordtable.matches', 'genomic_ulmfit/words.py'),

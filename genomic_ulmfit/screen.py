@@ -20,9 +20,10 @@ from .classify import Sample, TaxonModel, assign, drawn_reads, run_kraken2
 from .corpus import GenomeCorpus, read_table
 from .report import ACCENT, MUTED, section, write_page
 from .sequences import InputError
+from .words import sketch
 
 # %% ../nbs/13_screen.ipynb #4148e036
-RELATIVE, CLOSE, _ENOUGH = 0.03, 0.5, 10  # substitutions per base between an agent and a relative; share of the agent's own reads that are close to it; of fewer reads a share says nothing
+RELATIVE, CLOSE, _ENOUGH, _GENOME = 0.03, 0.5, 10, 1_000_000  # substitutions per base between an agent and a relative; share of the agent's own reads that are close to it; of fewer reads a share says nothing; bases of a small genome
 
 
 def _share(similarity: np.ndarray, limit: float) -> float:
@@ -47,15 +48,15 @@ def fit_confusion(
     seed: int = 0,
     kraken2=None,  # folder of the database that the model was calibrated with
     **kwargs,  # of `TaxonModel.evidence`
-) -> pd.DataFrame:  # a row per class: class, limit, own, near, sensitivity, genus_sensitivity, false, false_genus
+) -> pd.DataFrame:  # a row per class: class, limit, own, near, sensitivity, genus_sensitivity, false, false_genus, spread
     "Measure what a model gives to its classes: their own reads, those of relatives, those of anything else."
     tree, classes, genus = model.tree, model.tree.classes, model.tree.at("genus")
     def seen(errors):
         x, y = drawn_reads(corpus, label, model.model, "train", {length: reads * len(classes)}, seed, errors)
         if missing := sorted(set(range(len(classes))) - set(y)): raise InputError(corpus.path, f"gave no read of {classes[missing[0]]!r} in the split 'train'", "Every class needs a genome there; or draw more reads")
-        return model.evidence(x, run_kraken2(kraken2, x, tree) if kraken2 else None, **kwargs), y
+        return x, model.evidence(x, run_kraken2(kraken2, x, tree) if kraken2 else None, **kwargs), y
 
-    (evidence, y), (distant, of) = seen(errors), seen(errors + RELATIVE)
+    (x, evidence, y), (_, distant, of) = seen(errors), seen(errors + RELATIVE)
     one, n = np.eye(len(classes), dtype=bool), np.bincount(y)
     def given(evidence):  # genus, best class, similarity to it
         probs = model.node_probs(evidence)
@@ -65,16 +66,18 @@ def fit_confusion(
 
     (at, best, like), (_, far, far_like) = given(evidence), given(distant)
     (_, near, near_like), (strange, wrong, wrong_like) = given(evidence.hide(one[y])), given(evidence.hide(model.kin[y]))
-    rows, sent = [], []
+    rows, sent, kept = [], [], Sample(tree)
+    kept.keep(np.where(best == y, best, -1), np.zeros(len(y), bool), *sketch([r for r, in x]))
     for c, name in enumerate(classes):
         relatives = [near_like[m] for r in np.flatnonzero(model.kin[c] & ~one[c]) if (m := (near == c) & (y == r)).sum() >= _ENOUGH]
         limit, own, share = _limit(like[(best == c) & (y == c)], [far_like[(far == c) & (of == c)], *relatives])
         close, others = (best == c) & (like >= limit), ~model.kin[c, y]
         false = (((wrong == c) & (wrong_like >= limit) & others).sum() + 1) / others.sum()
         false_genus = (((strange == genus[c]) & others).sum() + 1) / others.sum() if genus[c] >= 0 else false
-        rows.append((name, limit, own, share, (close & (y == c)).sum() / n[c], ((best >= 0) & (at == genus[c]) & (y == c)).sum() / n[c], false, false_genus))
+        pairs, at_once, _ = kept.overlaps([c])
+        rows.append((name, limit, own, share, (close & (y == c)).sum() / n[c], ((best >= 0) & (at == genus[c]) & (y == c)).sum() / n[c], false, false_genus, min(at_once / pairs, _GENOME) if pairs else _GENOME))
         sent += [[int(r), c, round(float(k), 5)] for r in np.flatnonzero(model.kin[c] & ~one[c]) if (k := (close & (y == r)).sum() / n[r])]  # from, to, share
-    table = pd.DataFrame(rows, columns=["class", "limit", "own", "near", "sensitivity", "genus_sensitivity", "false", "false_genus"])
+    table = pd.DataFrame(rows, columns=["class", "limit", "own", "near", "sensitivity", "genus_sensitivity", "false", "false_genus", "spread"])
     model.model.about["confusion"] = {"reads": reads, "length": length, "errors": errors, "threshold": model.threshold, "table": table.round(6).to_dict("list"), "kin": sent}
     return table
 
@@ -115,7 +118,7 @@ def agent_rows(tree, agents: pd.DataFrame) -> list[list[int]]:
 
 # %% ../nbs/13_screen.ipynb #87197985
 DETECTED, GENUS_ONLY, ABSENT, UNKNOWN = "detected", "genus only, cannot tell apart", "not detected", "cannot be screened: never learned"
-LEVEL, _SURENESS, STRETCH, _GENOME, _LENGTH = 0.01, 50, 50_000, 1_000_000, 137  # the last: words of a read of 150 bases
+LEVEL, _SURENESS, STRETCH, _LENGTH = 0.01, 50, 50_000, 137  # the last: words of a read of 150 bases
 _RARE = 0.05  # what is seen more rarely than this is not counted on, nor explained by chance
 CONFIRMS = 5  # reads of an agent by Kraken2 that confirm a detection
 
@@ -135,7 +138,7 @@ def _agent(sample: Sample, noted: dict, rows: list[int], level: float) -> dict:
     genus = _reads_below(tree, clade, [*rows, *genera])
     best, close = (genus, genus) if whole else (int(sample.best[classes].sum()), int(sample.close[classes].sum()))
     of_genus = np.flatnonzero(np.isin(tree.at("genus"), genera[genera >= 0]) | np.isin(np.arange(len(tree.classes)), classes))
-    p_local, *piled = _local(sample, classes)
+    p_local, *piled = _local(sample, classes, of["spread"].min())
     apart, apart_close = _apart(best, close, piled[0], 1.0 if whole else piled[1])
     by_chance = of["false_genus"].max() if whole else of["false"].sum()
     from_kin = 0.0 if whole else sum(sample.best[r] * share for r, c, share in noted["kin"] if c in classes and r not in classes)
@@ -144,7 +147,7 @@ def _agent(sample: Sample, noted: dict, rows: list[int], level: float) -> dict:
     p_else, p_genus = stats.poisson.sf(apart_close - 1, expected), stats.poisson.sf(genus - 1, expected_genus)
     p_near = float(_p_near(apart_close, apart, near))
     sensitivity = max(of["genus_sensitivity" if whole else "sensitivity"].mean(), 1e-6)
-    needed = _needed(expected, near, own, level, bool(sample.sketches))
+    needed = _needed(expected, near, own, level, of["spread"].min() if sample.sketches else None)
     found = {
         "genus_reads": genus, "best_reads": best, "close_reads": close, "piled_reads": best - apart, "expected_false": round(expected, 2), "close_of_relatives": round(near, 3), "p_else": float(p_else), "p_relative": p_near, "p_stretch": p_local,
         **_fraction(sample, apart_close, close, by_chance, from_kin, sensitivity, noted["reads"] * len(of)),
@@ -166,11 +169,11 @@ def _p_near(close, best, near: float):
     return stats.betabinom.sf(close - 1, best, near * _SURENESS, (1 - near) * _SURENESS) if near else np.zeros(np.shape(close))
 
 
-def _local(sample: Sample, classes) -> tuple[float, float, float]:
-    "Whether reads of some classes could all come from one stretch: the chance of so few overlaps; the share of them that would make the overlaps that are too many for a genome; the share of close ones among those. All are 0 where no words were kept."
+def _local(sample: Sample, classes, spread: float = _GENOME) -> tuple[float, float, float]:
+    "Whether reads of some classes could all come from one stretch: the chance of so few overlaps; the share of them that would make the overlaps that are too many for a genome which spreads its reads over so many bases; the share of close ones among those. All are 0 where no words were kept."
     pairs, at_once, close = sample.overlaps(classes)
     if not at_once: return float(bool(sample.sketches)), 0.0, 0.0
-    of_genome = at_once / _GENOME
+    of_genome = at_once / spread
     excess = pairs - of_genome if stats.poisson.sf(round(pairs) - 1, of_genome) < _RARE else 0.0
     return float(stats.poisson.cdf(round(pairs), at_once / STRETCH)), min(float(np.sqrt(max(excess, 0) * STRETCH / at_once)), 1.0), close
 
@@ -184,12 +187,12 @@ def _fraction(sample: Sample, apart: int, close: int, by_chance: float, from_kin
     return {"fraction": max(close - likely, 0) / total / sensitivity, "fraction_low": max(low.low - most / total, 0) / max(seen.high, 1e-6), "fraction_high": high.high / max(seen.low, 1e-6)}
 
 
-def _needed(expected: float, near: float, own: float, level: float, spread: bool) -> float:
-    "Reads of an agent that make all explanations fail 95 times in a hundred; infinitely many where no number does."
+def _needed(expected: float, near: float, own: float, level: float, spread: float | None) -> float:
+    "Reads of an agent, spread over so many bases, that make all explanations fail 95 times in a hundred; infinitely many where no number does."
     n = np.unique(np.logspace(0, 3.5, 80).astype(int))  # more reads are hardly more sure, since relatives differ
     close, pairs = stats.binom.ppf(_RARE, n, own), n**2 * _LENGTH
     fails = (stats.poisson.sf(close - 1, expected) < level) & (_p_near(close, n, near) < level)
-    if spread: fails &= stats.poisson.cdf(stats.poisson.ppf(1 - _RARE, pairs / _GENOME), pairs / STRETCH) < level
+    if spread: fails &= stats.poisson.cdf(stats.poisson.ppf(1 - _RARE, pairs / spread), pairs / STRETCH) < level
     enough = int(np.append(fails[::-1], False).argmin())  # the last so many, without a gap
     return float(n[-enough]) if enough else np.inf
 

@@ -118,6 +118,15 @@ class WordTable:
         (folder / "words.json").write_text(json.dumps(self.info | {"packed": sha256(folder / "words.xz")}, indent=1))
         return WordTable(folder)
 
+    def _entries(self, hashes: np.ndarray, first: np.ndarray) -> np.ndarray:
+        "How many entries each hash has from its first on: few, so a walk is faster than a search for the last."
+        n, on = np.zeros(len(hashes), np.int64), np.flatnonzero(first < len(self.table))
+        while len(on):
+            at = first[on] + n[on]
+            on = on[(at < len(self.table)) & (self.table[np.minimum(at, len(self.table) - 1)] & ~self._beside == hashes[on])]
+            n[on] += 1
+        return n
+
     def matches(
         self,
         sequences: Iterable,  # letters or base codes
@@ -129,8 +138,8 @@ class WordTable:
         hashes, owner = hashes[order], owner[order]
         new = np.append(True, (np.diff(hashes) != 0) | (np.diff(owner) != 0))[: len(hashes)]
         hashes, owner = hashes[new] & ~self._beside, owner[new]
-        first, last = np.searchsorted(self.table, hashes), np.searchsorted(self.table, hashes | self._beside, side="right")
-        n, shape = last - first, (len(sequences), len(self.classes))
+        first, shape = np.searchsorted(self.table, hashes), (len(sequences), len(self.classes))
+        n = self._entries(hashes, first)
         entries = np.repeat(first - np.cumsum(n) + n, n) + np.arange(n.sum())
         classes = (self.table[entries] & np.uint64(2**_CLASS - 1)).astype(np.int64)
         return np.bincount(np.repeat(owner, n) * shape[1] + classes, minlength=shape[0] * shape[1]).reshape(shape), np.bincount(owner, minlength=shape[0])
