@@ -105,6 +105,7 @@ def page():
         section("Which taxon: reads of people, mice and plants, share given to any taxon, a genus, a species", "make study-taxa", plain("taxa_strangers")),
         section("Which taxon: speed and memory, one thread", "make study-taxa", plain("taxa_speed")),
         section("Screen: agents in 200,000 reads, shares of ten samples", "make study-screen", plain("screen_agents")),
+        section("Screen: agents at the limit of detection that the report gives, thirty samples each", "make study-screen", plain("screen_limit")),
         section("Screen: false alarms on blanks and traps, shares of ten samples", "make study-screen", plain("screen_traps")),
         section("Screen: area under the ROC curve, samples with an agent against blanks and traps", "make study-screen", plain("screen_roc")),
         section("Screen: agents whose genus was hidden from the evidence, or left out of network and words, at 1 %", "make study-screen", plain("screen_masked")),
