@@ -563,6 +563,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'genomic_ulmfit.screen._apart': ('screen.html#_apart', 'genomic_ulmfit/screen.py'),
                                        'genomic_ulmfit.screen._aside': ('screen.html#_aside', 'genomic_ulmfit/screen.py'),
                                        'genomic_ulmfit.screen._fraction': ('screen.html#_fraction', 'genomic_ulmfit/screen.py'),
+                                       'genomic_ulmfit.screen._from_kin': ('screen.html#_from_kin', 'genomic_ulmfit/screen.py'),
                                        'genomic_ulmfit.screen._limit': ('screen.html#_limit', 'genomic_ulmfit/screen.py'),
                                        'genomic_ulmfit.screen._local': ('screen.html#_local', 'genomic_ulmfit/screen.py'),
                                        'genomic_ulmfit.screen._needed': ('screen.html#_needed', 'genomic_ulmfit/screen.py'),

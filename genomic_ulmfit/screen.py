@@ -140,22 +140,25 @@ def _agent(sample: Sample, noted: dict, rows: list[int], level: float) -> dict:
     of_genus = np.flatnonzero(np.isin(tree.at("genus"), genera[genera >= 0]) | np.isin(np.arange(len(tree.classes)), classes))
     p_local, *piled = _local(sample, classes, of["spread"].min())
     apart, apart_close = _apart(best, close, piled[0], 1.0 if whole else piled[1])
-    by_chance = of["false_genus"].max() if whole else of["false"].sum()
-    from_kin = 0.0 if whole else sum(sample.best[r] * share for r, c, share in noted["kin"] if c in classes and r not in classes)
+    by_chance, from_kin = (of["false_genus"].max(), 0.0) if whole else (of["false"].sum(), _from_kin(sample, noted["kin"], classes))
     expected, expected_genus = (total - genus) * by_chance + from_kin, (total - genus) * of["false_genus"].max()
     near, own = (0.0, 1.0) if whole else (of["near"].max(), of["own"].mean())
-    p_else, p_genus = stats.poisson.sf(apart_close - 1, expected), stats.poisson.sf(genus - 1, expected_genus)
-    p_near = float(_p_near(apart_close, apart, near))
+    p_else, p_genus, p_near = float(stats.poisson.sf(apart_close - 1, expected)), stats.poisson.sf(genus - 1, expected_genus), float(_p_near(apart_close, apart, near))
     sensitivity = max(of["genus_sensitivity" if whole else "sensitivity"].mean(), 1e-6)
     needed = _needed(expected, near, own, level, of["spread"].min() if sample.sketches else None)
     found = {
-        "genus_reads": genus, "best_reads": best, "close_reads": close, "piled_reads": best - apart, "expected_false": round(expected, 2), "close_of_relatives": round(near, 3), "p_else": float(p_else), "p_relative": p_near, "p_stretch": p_local,
+        "genus_reads": genus, "best_reads": best, "close_reads": close, "piled_reads": best - apart, "expected_false": round(expected, 2), "close_of_relatives": round(near, 3), "p_else": p_else, "p_relative": p_near, "p_stretch": p_local,
         **_fraction(sample, apart_close, close, by_chance, from_kin, sensitivity, noted["reads"] * len(of)),
         "limit_of_detection": max(stats.chi2.ppf(1 - _RARE, 2 * needed) / 2 - expected / own, 0) / total * own / sensitivity,
         "decision": DETECTED if max(p_else, p_near, p_local) < level and np.isfinite(needed) else GENUS_ONLY if max(p_genus, _local(sample, of_genus)[0]) < level else ABSENT,
     }
     if sample.kraken2 is None: return found
     return found | {"kraken2_reads": _reads_below(tree, sample.kraken2_clade, rows), "kraken2_genus_reads": _reads_below(tree, sample.kraken2_clade, [*rows, *genera])}
+
+
+def _from_kin(sample: Sample, kin: list, classes: np.ndarray) -> float:
+    "Close reads that the learned relatives in a sample send to some classes."
+    return float(sum(sample.best[r] * share for r, c, share in kin if c in classes and r not in classes))
 
 
 def _apart(best: int, close: int, piled: float, of_piled: float) -> tuple[int, int]:
