@@ -135,6 +135,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'genomic_ulmfit.cli._is_corpus': ('cli.html#_is_corpus', 'genomic_ulmfit/cli.py'),
                                     'genomic_ulmfit.cli._kmers': ('cli.html#_kmers', 'genomic_ulmfit/cli.py'),
                                     'genomic_ulmfit.cli._lm_loaders': ('cli.html#_lm_loaders', 'genomic_ulmfit/cli.py'),
+                                    'genomic_ulmfit.cli._pair_name': ('cli.html#_pair_name', 'genomic_ulmfit/cli.py'),
                                     'genomic_ulmfit.cli._reads': ('cli.html#_reads', 'genomic_ulmfit/cli.py'),
                                     'genomic_ulmfit.cli._rows': ('cli.html#_rows', 'genomic_ulmfit/cli.py'),
                                     'genomic_ulmfit.cli._sample_name': ('cli.html#_sample_name', 'genomic_ulmfit/cli.py'),

@@ -187,10 +187,11 @@ def _short(name: str) -> str: return name[:-2] if name[-2:] in ("/1", "/2") else
 
 
 def read_pairs(first, second=None, summary: ReadSummary | None = None) -> Iterator[tuple]:
-    "Records of one file as (record,), of two as (record, mate). Raises `InputError` where two files don't fit each other."
+    "Records of one file as (record,), of two as (record, mate). Raises `InputError` where two files don't fit each other, or are one."
     if second is None:
         for record in read_sequences(first, summary): yield (record,)
         return
+    if Path(first).resolve() == Path(second).resolve(): raise InputError(second, "is paired with itself", "Give the file of the mates")
     for number, (a, b) in enumerate(zip_longest(read_sequences(first, summary), read_sequences(second, summary)), 1):
         if a is None or b is None: raise InputError(first if a is None else second, f"ends before the other file of the pair: {number - 1:,} reads are paired", "Give the two files of one run, not trimmed apart")
         if _name(a) != _name(b): raise InputError(second, f"read {number:,} is {b.id!r}, its mate in the other file {a.id!r}", "Give files with the same reads in the same order")
@@ -292,6 +293,7 @@ class TaxonModel:
     def load(cls, folder, device=None):
         "Load a folder, or a model that comes with the package by its name. Raises `InputError` where its model is no classifier of taxa."
         model = load_model(folder, device)
+        if model.classes is None: raise InputError(folder, "is a language model and has no classes", "Train a classifier on it: `genomic-ulmfit train --pretrained`")
         if not {"taxonomy", "calibration", "threshold"} <= set(model.about): raise InputError(folder, "is not calibrated and has no taxonomy", "Run `genomic-ulmfit calibrate` on it; `genomic-ulmfit predict` needs neither")
         words = WordTable(model_folder(folder) / "words") if model.about.get("words") else None
         return cls(model, taxonomy_from_dict(model.about["taxonomy"]), words, Calibration(**model.about["calibration"]), model.about["threshold"])

@@ -10,6 +10,7 @@ __all__ = ['count', 'lengths', 'corpus_build', 'pretrain', 'finetune', 'train', 
 import argparse
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -77,6 +78,9 @@ def _fit(learn, args, about: dict, **kwargs):
     if out.exists() and not (out / "config.json").exists(): raise InputError(out, "exists already and is not a model folder", "Choose another folder")
     if checkpoints.exists() and not args.resume:
         raise InputError(checkpoints, "holds checkpoints of a run that did not end", "Add --resume to go on, or remove it to start anew")
+    if args.resume and not checkpoints.exists() and out.exists():
+        print(f"{out} is finished: there is nothing to go on with")
+        return
     budget = {"tokens": args.tokens, "minutes": args.minutes, "epochs": getattr(args, "epochs", None)}
     learn.fit_budget(args.lr, **budget, parts=args.parts, checkpoints=checkpoints, resume=args.resume, **kwargs)
     if rank_distrib(): return  # one of several processes is enough to save it
@@ -242,11 +246,17 @@ def _sample_name(file: str) -> str:
     return Path(file).name.split(".")[0]
 
 
+def _pair_name(files: list[str]) -> str:
+    "The name of a sample: of a pair without the mark of the mate, `other` of other_R1.fq.gz and other_R2.fq.gz."
+    name = _sample_name(files[0])
+    return re.sub(r"[_-]R?1(_\d{3})?$", "", name) if len(files) == 2 else name
+
+
 def screen(args):
     "Screen samples for the agents of a list."
     model, (agents, about), out = TaxonModel.load(args.model), read_agents(args.agents), Path(args.out)
     files = [f.split(",") for f in [*args.samples, *([args.control] if args.control else [])]]
-    names = [_sample_name(f[0]) for f in files]
+    names = [_pair_name(f) for f in files]
     agent_rows(model.tree, agents)  # found out before the reads are judged
     if args.kraken2 and len(args.kraken2) != len(files): raise InputError(args.kraken2[-1], f"is the last of {len(args.kraken2)} files of Kraken2, for {len(files)} samples", "Give --kraken2 once for each sample, and last for the control")
     if len(set(names)) < len(names): raise InputError(max(names, key=names.count), "is the name of two samples", "Give the files different names")

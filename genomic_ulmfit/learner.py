@@ -475,6 +475,7 @@ class GenomeModel:
             save_weights(deepcopy(self.model).half() if half else self.model, str(folder / "model.safetensors"))
             config = self._config(folder / "model.safetensors")
             (folder / "config.json").write_text(json.dumps(config, indent=1))
+            (folder / "model.safetensors").chmod((folder / "config.json").stat().st_mode)  # safetensors writes for the owner only
             (folder / "README.md").write_text(model_card(config))
         except (OSError, SafetensorError) as e: raise InputError(folder, f"cannot be written ({e})", "Free some space or choose another place") from e
         return folder

@@ -113,7 +113,7 @@ def _rows_of(tree, taxa: str) -> list[int]:
 def agent_rows(tree, agents: pd.DataFrame) -> list[list[int]]:
     "The nodes of each agent in a tree, none for one that was never learned. Raises `InputError` where none of them was."
     found = [_rows_of(tree, taxa) for taxa in agents["taxa"]]
-    if not any(found): raise InputError("the list of agents", f"names nothing that the model learned ({len(agents)} agents, the first is {agents['agent'].iloc[0]!r})", "Use a model of those taxa, or give another list with --agents")
+    if not any(found): raise InputError("the list of agents", f"names nothing that the model learned ({len(agents)} agents, the first is {agents['agent'].iloc[0]!r})", "Use a model of those taxa, such as bacteria-taxa, or give another list with --agents")
     return found
 
 # %% ../nbs/13_screen.ipynb #87197985
@@ -294,12 +294,13 @@ def write_screen(
     folder.mkdir(parents=True, exist_ok=True)
     table.to_csv(folder / "screen.tsv", sep="\t", index=False)
     (folder / "screen.json").write_text(json.dumps({"model": str(model), "agents": about, "reads": totals, "rows": json.loads(table.to_json(orient="records"))}, indent=1))
-    lead = []
+    controls = set(table["sample"]) - set(table[table["above_control"].notna()]["sample"]) if "above_control" in table else set()
+    titles, lead = {name: f"{name} (control)" if name in controls else name for name in totals}, []
     for name, rows in table.groupby("sample", sort=False):
         hits, kin = ([r.agent + _aside(r) for r in rows[rows["decision"] == d].itertuples()] for d in (DETECTED, GENUS_ONLY))
-        lead.append(f"{name}: " + (f"{', '.join(hits)} detected." if hits else "no agent of the list detected.") + (f" The genus only, so that relatives can't be told apart: {', '.join(kin)}." if kin else ""))
+        lead.append(f"{titles[name]}: " + (f"{', '.join(hits)} detected." if hits else "no agent of the list detected.") + (f" The genus only, so that relatives can't be told apart: {', '.join(kin)}." if kin else ""))
     if strangers := table[table["decision"] == UNKNOWN]["agent"].unique().tolist(): lead.append(f"Not screened, since the model never learned them: {', '.join(strangers)}. Nothing is said of their presence.")
-    sections = [section(name, [f"{totals[name]:,} reads."], _shown(rows)) for name, rows in table.groupby("sample", sort=False)]
+    sections = [section(titles[name], [f"{totals[name]:,} reads."], _shown(rows)) for name, rows in table.groupby("sample", sort=False)]
     sections.append(section("Reads and what explains them", figures={"Close reads of each agent, and the number that false assignment of everything else explains.": plot_agents(table)}))
     sections.append(section("How to read this", [
         "Genus: reads given to the agent's genus or below; best: those of them that fit the agent better than its learned relatives; close: those of these that fit it as its own strains do; by chance: the close reads that false assignment of everything else explains; limit: the share of reads that would be found 95 times in a hundred. Detected: neither reads of other genera and of learned relatives, nor a relative that was never learned, nor a stretch that travels between genera explain the reads. Genus only: the genus is there, but its reads could be those of a relative. Not detected: no more reads than chance explains, or too few to show that they don't come from one stretch; an amount below the limit may have been missed; none: no amount would tell it from its relatives." + (f" Kraken2: the reads that it gives to the agent and to its genus; {CONFIRMS} of the agent confirm a detection." if "kraken2_reads" in table else ""),

@@ -180,6 +180,7 @@ def read_sequences(
         with _open(path) as stream:
             summary.files += 1
             kind = _sniff(stream)
+            if not stream.peek(1): raise InputError(path, "is empty", "Check that the download or copy was complete")
             if not kind:
                 raise InputError(path, "is neither FASTA, FASTQ nor GenBank", "Give a nucleotide sequence file, plain or .gz")
             reader, size = _READERS[kind]
@@ -192,7 +193,8 @@ def read_sequences(
                     yield SequenceRecord(last, description, codes)
     except (dnaio.FileFormatError, EOFError, OSError, zlib.error, ValueError) as e:
         if isinstance(e, InputError) or (isinstance(e, ValueError) and not isinstance(e, dnaio.FileFormatError)): raise
-        raise InputError(path, *_parser_problem(e), record=last) from e
+        problem, remedy = _parser_problem(e)
+        raise InputError(path, f"{problem}, after the record {last!r}" if last else problem, remedy) from e
 
 
 def _blocks(records: Iterator, size: int) -> Iterator[list]:

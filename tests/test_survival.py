@@ -44,6 +44,7 @@ def test_killed_run_resumes_to_the_same_weights(corpus, tmp_path):
     child.send_signal(signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL and not (tmp_path / "cut").exists()
     assert "going on after epoch" in run(*CLI, *pretrain(corpus, tmp_path / "cut"), "--resume")
+    assert "is finished" in run(*CLI, *pretrain(corpus, tmp_path / "cut"), "--resume")
     assert_same_weights(tmp_path / "whole", tmp_path / "cut")
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from genomic_ulmfit.all import SAMPLE, GenomeCorpus, InputError, TaxonModel, WordTable, build_words, read_sequences
-from genomic_ulmfit.cli import main
+from genomic_ulmfit.cli import _pair_name, main
 from genomic_ulmfit.learner import model_folder
 from genomic_ulmfit.sequences import decode_bases
 
@@ -121,7 +121,7 @@ def test_reads_that_say_nothing_are_unclassified(taxa, tmp_path):
 def test_bad_models_and_tables(taxa, models, corpus, genomes, tmp_path, capsys):
     reads = write_reads(tmp_path / "a.fq", [np.zeros(150, int)])
     fails(capsys, "classify", models / "clf", reads, names=["is not calibrated", "genomic-ulmfit calibrate"])
-    fails(capsys, "classify", models / "lm", reads, names=["is not calibrated"])
+    fails(capsys, "classify", models / "lm", reads, names=["is a language model", "genomic-ulmfit train"])
     calibrate = ["calibrate", models / "clf", corpus.path, "--label", "genus", "--out", tmp_path / "m", "--fast", "--lineages"]
     fails(capsys, "calibrate", models / "lm", *calibrate[2:], taxa / "lineages.tsv", names=["no classes"])
     (tmp_path / "few.tsv").write_text("genus\tfamily\nAlpha\tAlphae\n")
@@ -216,9 +216,14 @@ def test_screen(taxa, reads, tmp_path, capsys):
     assert table.loc[("patient", "the gamma"), "decision"].startswith("cannot be screened")
     assert table.loc[("blank", "the alpha"), "decision"] != "detected"
     page = (tmp_path / "out" / "report.html").read_text()
-    assert "mine, today" in page and (tmp_path / "out" / "patient.kreport").exists()
+    assert "mine, today" in page and "blank (control)" in page and "patient (control)" not in page and (tmp_path / "out" / "patient.kreport").exists()
     kept = json.loads((tmp_path / "out" / "screen.json").read_text())
     assert kept["reads"] == {"patient": half, "blank": 60} and len(kept["rows"]) == 4
+
+
+def test_names_of_samples():
+    names = {("a/x_1.fq.gz", "a/x_2.fq.gz"): "x", ("s_R1_001.fastq", "s_R2_001.fastq"): "s", ("1.fq", "2.fq"): "1", ("x_1.fq",): "x_1"}
+    assert {files: _pair_name(files) for files in names} == names
 
 
 def test_screen_bad_input(taxa, reads, tmp_path, capsys):
