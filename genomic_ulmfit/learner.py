@@ -369,7 +369,7 @@ class GenomeLearner(Learner):
             kept = last_checkpoint(checkpoints) if checkpoints else None
             _say(f"interrupted; go on with resume from {kept}" if kept else "interrupted before the first checkpoint")
             raise
-        if state: self.recorder.values = [*state["values"], *self.recorder.values]
+        if state: self.recorder.values = [*state["values"], *(v for v in self.recorder.values if v)]  # without the epochs that were skipped
 
 # %% ../nbs/06_learner.ipynb #a2900851
 def fused_adamw(
