@@ -1,4 +1,5 @@
 """Packaging: everything is read from settings.ini."""
+
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -8,6 +9,7 @@ here = Path(__file__).parent
 config = ConfigParser(delimiters=["="])
 config.read(here / "settings.ini", encoding="utf-8")
 cfg = config["DEFAULT"]
+library = cfg["lib_name"]
 
 
 def lines(key: str) -> list[str]:
@@ -16,7 +18,7 @@ def lines(key: str) -> list[str]:
 
 readme = here / "README.md"
 setup(
-    name=cfg["lib_name"],
+    name=library,
     version=cfg["version"],
     description=cfg["description"],
     long_description=readme.read_text(encoding="utf-8") if readme.exists() else "",
@@ -25,15 +27,21 @@ setup(
     license=cfg["license"],
     keywords=cfg["keywords"],
     python_requires=f">={cfg['min_python']}",
-    packages=find_packages(include=[cfg["lib_name"], f"{cfg['lib_name']}.*"]),
-    package_data={cfg["lib_name"]: ["agents.tsv", "sample/*", "pretrained/*/*", "pretrained/*/words/*"]},
+    packages=find_packages(include=[library, f"{library}.*"]),
+    package_data={
+        library: ["py.typed", "agents.tsv", "*/*.j2", "sample/*", "pretrained/*/*", "pretrained/*/words/*"],
+    },
     install_requires=lines("requirements"),
-    extras_require={name: lines(f"{name}_requirements") for name in ("dev", "distributed", "parquet", "biom")},
-    entry_points={"console_scripts": [cfg["console_scripts"]], "nbdev": [f"{cfg['lib_name']}={cfg['lib_name']}._modidx:d"]},
+    extras_require={name: lines(f"{name}_requirements") for name in cfg["extras"].split()},
+    entry_points={
+        "console_scripts": [cfg["console_scripts"]],
+        "nbdev": [f"{library}={library}._modidx:d"],
+    },
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Science/Research",
         "Programming Language :: Python :: 3",
         "Topic :: Scientific/Engineering :: Bio-Informatics",
+        "Typing :: Typed",
     ],
 )

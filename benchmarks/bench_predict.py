@@ -1,4 +1,5 @@
-"""Classification of reads of 150 bases by a trained model, beside fastai's text classifier of the same sizes; padding; memory of a stream."""
+"""Classification of reads of 150 bases by a trained model, beside fastai's text classifier
+of the same sizes; padding; memory of a stream."""
 
 import subprocess
 import sys
@@ -10,14 +11,28 @@ import pandas as pd
 import torch
 from bench_tokenise import Slicer
 from common import compare, measurement, peak_memory, sample_codes
-from fastai.text.all import AWD_LSTM, CategoryBlock, ColReader, DataBlock, DataLoader, TextBlock, Tokenizer, awd_lstm_clas_config, text_classifier_learner
+from fastai.text.all import (
+    AWD_LSTM,
+    CategoryBlock,
+    ColReader,
+    DataBlock,
+    DataLoader,
+    TextBlock,
+    Tokenizer,
+    awd_lstm_clas_config,
+    text_classifier_learner,
+)
 
-from genomic_ulmfit.cli import main
-from genomic_ulmfit.data import LabelledReads, ReadDataLoaders, Spans
-from genomic_ulmfit.kmers import KmerTokenizer
-from genomic_ulmfit.learner import GenomeModel, _batches, genome_classifier_learner
-from genomic_ulmfit.models import get_preset
-from genomic_ulmfit.sequences import decode_bases
+from genomic_ulmfit.cli.main import main
+from genomic_ulmfit.model.model import GenomeModel
+from genomic_ulmfit.model.windows import _batches
+from genomic_ulmfit.nets.awdlstm import get_preset
+from genomic_ulmfit.seq.alphabet import decode_bases
+from genomic_ulmfit.text.kmers import KmerTokenizer
+from genomic_ulmfit.text.loaders import ReadDataLoaders
+from genomic_ulmfit.text.reads import LabelledReads
+from genomic_ulmfit.text.spans import Spans
+from genomic_ulmfit.train.learner import genome_classifier_learner
 
 LENGTH, CLASSES = 150, 8
 
@@ -31,21 +46,35 @@ def reads(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def trained(preset: str, n: int, tokenizer=KmerTokenizer(5, 2)) -> GenomeModel:
     "A classifier trained on some reads."
-    datasets = [LabelledReads(Spans.from_sequences(list(x)), y.astype(np.int64), [f"part {i}" for i in range(CLASSES)], tokenizer, bs=64) for x, y in (reads(n, 0), reads(64, 1))]
+    datasets = [
+        LabelledReads(
+            Spans.from_sequences(list(x)), y.astype(np.int64), [f"part {i}" for i in range(CLASSES)], tokenizer, bs=64
+        )
+        for x, y in (reads(n, 0), reads(64, 1))
+    ]
     learn = genome_classifier_learner(ReadDataLoaders.from_datasets(*datasets, device="cpu"), preset=preset)
-    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(1, 4e-3)
+    with learn.no_bar(), learn.no_logging():
+        learn.fit_one_cycle(1, 4e-3)
     return learn.to_model(read_length=LENGTH)
 
 
 def stock(preset: str, tokenizer: KmerTokenizer, codes: np.ndarray):
-    "fastai's text classifier of the same sizes on the same k-mers: a function that predicts reads from text, and one that predicts reads that are cut into k-mers already."
+    "fastai's text classifier of the same sizes: functions that predict reads from text, and from k-mers already cut."
     p, table = get_preset(preset), pd.DataFrame({"text": [decode_bases(c) for c in codes], "label": 0})
-    blocks = TextBlock(Tokenizer(Slicer(tokenizer.k, tokenizer.stride), rules=[]), vocab=tokenizer.vocab, seq_len=72), CategoryBlock(list(range(CLASSES)))
-    dls = DataBlock(blocks, get_x=ColReader("text"), get_y=ColReader("label")).dataloaders(table[:200], bs=64, device="cpu")
+    blocks = (
+        TextBlock(Tokenizer(Slicer(tokenizer.k, tokenizer.stride), rules=[]), vocab=tokenizer.vocab, seq_len=72),
+        CategoryBlock(list(range(CLASSES))),
+    )
+    dls = DataBlock(blocks, get_x=ColReader("text"), get_y=ColReader("label")).dataloaders(
+        table[:200], bs=64, device="cpu"
+    )
     config = awd_lstm_clas_config | {"emb_sz": p.emb, "n_hid": p.hidden, "n_layers": p.layers}
     learn = text_classifier_learner(dls, AWD_LSTM, config=config, pretrained=False, seq_len=72, max_len=72 * 20)
+
     def predict(dl):
-        with learn.no_bar(): return learn.get_preds(dl=dl)
+        with learn.no_bar():
+            return learn.get_preds(dl=dl)
+
     x = torch.stack([x for x, *_ in dls.test_dl(table).dataset])
     assert (x == tokenizer.batch(torch.from_numpy(codes))[:, 1:]).all()
     ready = DataLoader([(row, torch.tensor(0)) for row in x], bs=64)
@@ -63,7 +92,8 @@ def stream_memory(model: Path, n: int, folder: Path) -> float:
     "MB that `genomic-ulmfit predict` holds at most for a FASTQ of so many reads."
     text, file = decode_bases(sample_codes(4)), folder / f"{n}.fq"
     start = np.random.default_rng(0).integers(0, len(text) - LENGTH, n)
-    with open(file, "w") as f: f.writelines(f"@r{i}\n{text[s : s + LENGTH]}\n+\n{'I' * LENGTH}\n" for i, s in enumerate(start))
+    with open(file, "w") as f:
+        f.writelines(f"@r{i}\n{text[s : s + LENGTH]}\n+\n{'I' * LENGTH}\n" for i, s in enumerate(start))
     done = subprocess.run([sys.executable, __file__, str(model), str(file)], capture_output=True, text=True, check=True)
     assert len((folder / "out.tsv").read_text().splitlines()) == n + 1
     return float(done.stdout.splitlines()[-1])
@@ -76,19 +106,58 @@ def measurements(quick: bool):
         x = reads(n, 2)[0]
         texts, (from_text, from_ids) = [decode_bases(c) for c in x], stock(preset, model.tokenizer, x)
         once = lambda: model.predict_proba(texts, both_strands=False, phases=1)
-        yield compare(f"predict {preset}, reads as text", "M reads/s", once, from_text, "fastai test_dl and get_preds, float32", n / 1e6, goal=3, repetitions=9)
-        yield compare(f"predict {preset}, beside the network alone", "M reads/s", once, from_ids, "fastai get_preds of k-mer ids, float32", n / 1e6)
-        yield compare(f"predict {preset}, both strands and phases", "M reads/s", lambda: model.predict_proba(texts), from_text, "fastai test_dl and get_preds, float32, one strand", n / 1e6)
+        yield compare(
+            f"predict {preset}, reads as text",
+            "M reads/s",
+            once,
+            from_text,
+            "fastai test_dl and get_preds, float32",
+            n / 1e6,
+            goal=3,
+            repetitions=9,
+        )
+        yield compare(
+            f"predict {preset}, beside the network alone",
+            "M reads/s",
+            once,
+            from_ids,
+            "fastai get_preds of k-mer ids, float32",
+            n / 1e6,
+        )
+        yield compare(
+            f"predict {preset}, both strands and phases",
+            "M reads/s",
+            lambda: model.predict_proba(texts),
+            from_text,
+            "fastai test_dl and get_preds, float32, one strand",
+            n / 1e6,
+        )
         many = list(reads(2000 if quick else 20_000, 3)[0])
         fast = model.predict_proba(many, both_strands=False, phases=1)
         exact = model.predict_proba(many, both_strands=False, phases=1, exact=True)
-        yield measurement(f"predict {preset}, same class as in float32", float((fast.argmax(1) == exact.argmax(1)).mean()), "of reads", goal=0.999, repetitions=len(many))
-    yield measurement("predict, padding in reads of 75 to 300 bases", padding_share(), "of the bases", goal="at most 0.05")
+        yield measurement(
+            f"predict {preset}, same class as in float32",
+            float((fast.argmax(1) == exact.argmax(1)).mean()),
+            "of reads",
+            goal=0.999,
+            repetitions=len(many),
+        )
+    yield measurement(
+        "predict, padding in reads of 75 to 300 bases", padding_share(), "of the bases", goal="at most 0.05"
+    )
     few, many = (2000, 20_000) if quick else (20_000, 200_000)
     with tempfile.TemporaryDirectory() as tmp:
         model = trained("nano", 500, KmerTokenizer(6, 6)).save(Path(tmp) / "model")
         small, large = (stream_memory(model, n, Path(tmp)) for n in (few, many))
-    yield measurement(f"predict nano, peak memory for {many:,} reads", large, "MB", f"{few:,} reads", small, large / small, "at most 1.1")
+    yield measurement(
+        f"predict nano, peak memory for {many:,} reads",
+        large,
+        "MB",
+        f"{few:,} reads",
+        small,
+        large / small,
+        "at most 1.1",
+    )
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from common import compare, sample_codes
 from fastai.text.core import tokenize_df
 from fastai.text.data import Numericalize
 
-from genomic_ulmfit.kmers import KmerTokenizer
-from genomic_ulmfit.sequences import decode_bases
+from genomic_ulmfit.seq.alphabet import decode_bases
+from genomic_ulmfit.text.kmers import KmerTokenizer
 
 K, STRIDE = 5, 2
 
@@ -21,8 +21,11 @@ def slices(text: str, k: int = K, stride: int = STRIDE) -> list[str]:
 class Slicer:
     "A tokenizer as fastai wants it."
 
-    def __init__(self, k: int = K, stride: int = STRIDE): self.k, self.stride = k, stride
-    def __call__(self, items): return (slices(t, self.k, self.stride) for t in items)
+    def __init__(self, k: int = K, stride: int = STRIDE):
+        self.k, self.stride = k, stride
+
+    def __call__(self, items):
+        return (slices(t, self.k, self.stride) for t in items)
 
 
 def fastai_pipeline(texts: list[str], vocab: list[str]) -> list[torch.Tensor]:
@@ -45,6 +48,16 @@ def measurements(quick: bool):
     own = lambda: tokenizer.encode(codes)
     assert own()[:1000].tolist() == by_hand()[:1000].tolist() == by_fastai()[0][:1000].tolist()
     batch = torch.from_numpy(codes[: 64 * 1000].reshape(64, 1000))
-    yield compare("tokenise", "Mbp/s", own, by_fastai, "fastai tokenize_df (rules=[]) and Numericalize", mbp, part, goal=120)
+    yield compare(
+        "tokenise", "Mbp/s", own, by_fastai, "fastai tokenize_df (rules=[]) and Numericalize", mbp, part, goal=120
+    )
     yield compare("tokenise", "Mbp/s", own, by_hand, "slices and a dict", mbp, part, goal=60)
-    yield compare("tokenise a batch of 64 x 1000 on the device", "Mbp/s", lambda: tokenizer.batch(batch), by_hand, "slices and a dict", batch.numel() / 1e6, part)
+    yield compare(
+        "tokenise a batch of 64 x 1000 on the device",
+        "Mbp/s",
+        lambda: tokenizer.batch(batch),
+        by_hand,
+        "slices and a dict",
+        batch.numel() / 1e6,
+        part,
+    )

@@ -10,24 +10,50 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from genomic_ulmfit.corpus import SAMPLE
-from genomic_ulmfit.sequences import read_sequences
+from genomic_ulmfit.seq.records import read_sequences
+from genomic_ulmfit.text.corpus import SAMPLE
 
 VERSIONS = {p: version(p) for p in ("genomic_ulmfit", "torch", "fastai", "numpy", "biopython")}
 
 
 def processor() -> str:
     "The processor's name."
-    try: return next(line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
-    except (OSError, StopIteration): return platform.processor() or platform.machine()
+    try:
+        return next(
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        )
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
 
 
-def measurement(name: str, value: float, unit: str, baseline: str = "", baseline_value=None, ratio=None, goal=None, repetitions: int = 1, spread=None) -> dict:
-    "One measurement, ready for JSON. `goal` is what `ratio` (or, without a baseline, `value`) has to reach; a text where it is an upper limit."
+def measurement(
+    name: str,
+    value: float,
+    unit: str,
+    baseline: str = "",
+    baseline_value=None,
+    ratio=None,
+    goal=None,
+    repetitions: int = 1,
+    spread=None,
+) -> dict:
+    "One measurement, ready for JSON. `goal`: what `ratio` (without a baseline, `value`) has to reach; a text: a limit."
     figure = lambda x: float(f"{x:.4g}") if isinstance(x, (int, float)) else x
     return {
-        "name": name, "value": figure(value), "unit": unit, "baseline": baseline, "baseline_value": figure(baseline_value), "ratio": figure(ratio), "goal": goal,
-        "repetitions": repetitions, "spread": figure(spread), "threads": torch.get_num_threads(), "versions": VERSIONS, "processor": processor(),
+        "name": name,
+        "value": figure(value),
+        "unit": unit,
+        "baseline": baseline,
+        "baseline_value": figure(baseline_value),
+        "ratio": figure(ratio),
+        "goal": goal,
+        "repetitions": repetitions,
+        "spread": figure(spread),
+        "threads": torch.get_num_threads(),
+        "versions": VERSIONS,
+        "processor": processor(),
     }
 
 
@@ -38,8 +64,18 @@ def seconds(function) -> float:
     return time.perf_counter() - start
 
 
-def compare(name: str, unit: str, product, baseline, baseline_name: str, work: float = 1, baseline_work: float | None = None, goal=None, repetitions: int = 5) -> dict:
-    """Amounts of work per second of two functions that are called in turns; medians, and the quartile distance of the ratios.
+def compare(
+    name: str,
+    unit: str,
+    product,
+    baseline,
+    baseline_name: str,
+    work: float = 1,
+    baseline_work: float | None = None,
+    goal=None,
+    repetitions: int = 5,
+) -> dict:
+    """Work per second of two functions that are called in turns; medians, and the quartile distance of the ratios.
 
     Both are called once beforehand. `work` is what a call of `product` gets done, in millions of `unit` without its M.
     """
@@ -59,13 +95,18 @@ def sample_codes(mbp: float) -> np.ndarray:
     for path in files:
         pieces += [r.codes for r in read_sequences(path)]
         have = sum(map(len, pieces))
-        if have >= mbp * 1e6: break
+        if have >= mbp * 1e6:
+            break
     return np.resize(np.concatenate(pieces), int(mbp * 1e6))
 
 
 def peak_memory() -> float:
-    "MB that this process has held at most (Linux's VmHWM: the other figure, ru_maxrss, begins with that of the process that started it)."
-    return next(int(line.split()[1]) / 1024 for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    "MB that this process has held at most (Linux's VmHWM; ru_maxrss begins with that of the parent process)."
+    return next(
+        int(line.split()[1]) / 1024
+        for line in Path("/proc/self/status").read_text().splitlines()
+        if line.startswith("VmHWM")
+    )
 
 
 def dump(measurements, json_file=None):
@@ -74,4 +115,5 @@ def dump(measurements, json_file=None):
         line = json.dumps(m)
         print(line, flush=True)
         if json_file:
-            with open(json_file, "a") as f: f.write(line + "\n")
+            with open(json_file, "a") as f:
+                f.write(line + "\n")

@@ -2,8 +2,8 @@
 
     python benchmarks/run.py NAME [--quick] [--json FILE]
 
-NAME is one of read, tokenise, load, train, predict, growth. One JSON line per measurement; product and baseline are timed in turns in
-one process. `--quick` ends within 50 seconds on two cores. Nothing of ../shared is needed.
+NAME is one of read, tokenise, load, train, predict, growth. One JSON line per measurement; product and baseline are
+timed in turns in one process. `--quick` ends within 50 seconds on two cores. Nothing of ../shared is needed.
 """
 
 import argparse
@@ -28,4 +28,5 @@ def main(argv=None):
     dump(importlib.import_module(f"bench_{args.name}").measurements(args.quick), args.json)
 
 
-if __name__ == "__main__": main()
+if __name__ == "__main__":
+    main()

@@ -29,7 +29,8 @@ ENV = {
 def run(*command):
     """Run a command in the repository's root; stop with its exit status where it fails."""
     done = subprocess.run([str(part) for part in command], cwd=ROOT, env=os.environ | ENV, stdin=subprocess.DEVNULL)
-    if done.returncode: sys.exit(done.returncode if done.returncode > 0 else 1)
+    if done.returncode:
+        sys.exit(done.returncode if done.returncode > 0 else 1)
 
 
 def python(*arguments):
@@ -37,6 +38,7 @@ def python(*arguments):
 
 
 # ---------------------------------------------------------------- notebooks and library agree
+
 
 def generated_files():
     """The files that nbdev-export and nbdev-clean write."""
@@ -59,11 +61,15 @@ def check_export():
     run(BIN / "nbdev-clean")
     files = changed(before, snapshot())
     if files:
-        sys.exit("These files are not what nbdev-export and nbdev-clean make of the notebooks:\n  "
-                 + "\n  ".join(files) + "\nRun `make export` and commit.")
+        sys.exit(
+            "These files are not what nbdev-export and nbdev-clean make of the notebooks:\n  "
+            + "\n  ".join(files)
+            + "\nRun `make export` and commit."
+        )
 
 
 # ---------------------------------------------------------------- the other steps
+
 
 def check_readme():
     python("scripts/make_readme.py", "--check")
@@ -85,8 +91,21 @@ def check_reports():
     python("scripts/check_reports.py")
 
 
+def check_types():
+    python("-m", "mypy")
+
+
+def check_style():
+    python("scripts/measure_style.py", "--list")
+
+
+# The share of the library's lines that pytest runs, in percent; notebooks run the code of their own cells.
+COVERAGE_FLOOR = 80
+
+
 def check_tests():
-    python("-m", "pytest", "-q", "-n", "2", "tests")
+    coverage = ["--cov", "genomic_ulmfit", "--cov-report", "term", "--cov-fail-under", COVERAGE_FLOOR]
+    python("-m", "pytest", "-q", "-n", "2", *coverage, "tests")
 
 
 # Pytest comes last: its summary is to be the last line of the output.
@@ -95,6 +114,8 @@ STEPS = {
     "readme": ("README.md is what nbs/index.ipynb makes", check_readme),
     "results": ("docs/results.md is what the result files make", check_results),
     "lint": ("ruff", check_lint),
+    "types": ("mypy", check_types),
+    "style": ("Cells, functions and modules keep their goals", check_style),
     "notebooks": ("Library notebooks and tutorials", check_notebooks),
     "reports": ("taxpasta and MultiQC read the report", check_reports),
     "tests": ("pytest", check_tests),
@@ -107,14 +128,16 @@ def step(name):
     print(f"== {name}: {title}", flush=True)
     start = time.perf_counter()
     check()
-    if name != "tests": print(f"== {name}: ok, {time.perf_counter() - start:.1f} s\n", flush=True)
+    if name != "tests":
+        print(f"== {name}: ok, {time.perf_counter() - start:.1f} s\n", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description="Run every check of `make test`.")
     parser.add_argument("--only", choices=STEPS, metavar="STEP", help=f"run one step: {', '.join(STEPS)}")
     only = parser.parse_args().only
-    for name in [only] if only else STEPS: step(name)
+    for name in [only] if only else STEPS:
+        step(name)
 
 
 if __name__ == "__main__":

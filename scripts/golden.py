@@ -62,7 +62,9 @@ def sample_corpus(folder: Path) -> GenomeCorpus:
 def write_fasta(path: Path, corpus: GenomeCorpus, reads: int) -> Path:
     """Reads of the test genomes, some of them short, reverse, with N or without a single known base."""
     classes = sorted(corpus.split("train")["genus"].unique())
-    drawn = CorpusReads(corpus, "test", "genus", classes, KmerTokenizer(6, 6), 150, reads=reads, bs=reads, augment=False, seed=100)
+    drawn = CorpusReads(
+        corpus, "test", "genus", classes, KmerTokenizer(6, 6), 150, reads=reads, bs=reads, augment=False, seed=100
+    )
     letters = [decode_bases(row) for row in drawn[0][0].numpy()]
     letters[1] = letters[1][:40]
     letters[2] = letters[2][:70] + "N" * 10 + letters[2][80:]
@@ -95,9 +97,20 @@ def batch_digests(corpus: GenomeCorpus) -> dict:
     """The first three batches of an epoch of both kinds of loaders."""
     found = {}
     for seed in SEEDS:
-        lm = GenomeLMDataLoaders.from_corpus(corpus, tokenizer=KmerTokenizer(5, 2), bs=16, tokens=50, seed=seed, device="cpu")
+        lm = GenomeLMDataLoaders.from_corpus(
+            corpus, tokenizer=KmerTokenizer(5, 2), bs=16, tokens=50, seed=seed, device="cpu"
+        )
         reads = ReadDataLoaders.from_corpus(
-            corpus, "genus", KmerTokenizer(6, 6), length=(75, 300), error_rate=0.02, reads=200, valid_reads=100, bs=32, seed=seed, device="cpu"
+            corpus,
+            "genus",
+            KmerTokenizer(6, 6),
+            length=(75, 300),
+            error_rate=0.02,
+            reads=200,
+            valid_reads=100,
+            bs=32,
+            seed=seed,
+            device="cpu",
         )
         for kind, loaders in (("lm", lm), ("reads", reads)):
             for part, loader in (("train", loaders.train), ("valid", loaders.valid)):
@@ -111,16 +124,23 @@ def training_losses(corpus: GenomeCorpus) -> dict:
     """Losses of the first steps of `nano`, of a language model and of a classifier on it."""
     set_seed(0)
     tokenizer = KmerTokenizer(6, 6)
-    loaders = GenomeLMDataLoaders.from_corpus(corpus, tokenizer=tokenizer, bs=32, tokens=64, valid_batches=2, device="cpu")
+    loaders = GenomeLMDataLoaders.from_corpus(
+        corpus, tokenizer=tokenizer, bs=32, tokens=64, valid_batches=2, device="cpu"
+    )
     lm = genome_lm_learner(loaders, "nano")
     with lm.no_bar(), lm.no_logging():
         lm.fit_budget(1e-2, tokens=STEPS * 32 * 64, parts=1)
     set_seed(0)
-    loaders = ReadDataLoaders.from_corpus(corpus, "genus", tokenizer, reads=STEPS * 32, valid_reads=64, bs=32, device="cpu")
+    loaders = ReadDataLoaders.from_corpus(
+        corpus, "genus", tokenizer, reads=STEPS * 32, valid_reads=64, bs=32, device="cpu"
+    )
     reader = genome_classifier_learner(loaders, pretrained=lm.to_model())
     with reader.no_bar(), reader.no_logging():
         reader.fit_budget(4e-3, epochs=1, gradual=True)
-    return {"losses/lm": [float(x) for x in lm.recorder.losses], "losses/reads": [float(x) for x in reader.recorder.losses]}
+    return {
+        "losses/lm": [float(x) for x in lm.recorder.losses],
+        "losses/reads": [float(x) for x in reader.recorder.losses],
+    }
 
 
 def taxa_answers(fasta: Path, folder: Path) -> dict:
@@ -145,8 +165,14 @@ def screen_answers(fasta: Path) -> dict:
     model = TaxonModel.load("bacteria-taxa", "cpu")
     sample, _ = classify_files(model, fasta, overlaps=True, both_strands=False, phases=1)
     agents, _ = read_agents()
-    table = compare({"demo": screen_sample(sample, model, agents), "blank": screen_sample(sample, model, agents)}, {"demo": sample.reads, "blank": sample.reads}, "blank")
-    return {f"screen/{column}": json.loads(table[column].to_json(orient="values", double_precision=15)) for column in table}
+    table = compare(
+        {"demo": screen_sample(sample, model, agents), "blank": screen_sample(sample, model, agents)},
+        {"demo": sample.reads, "blank": sample.reads},
+        "blank",
+    )
+    return {
+        f"screen/{column}": json.loads(table[column].to_json(orient="values", double_precision=15)) for column in table
+    }
 
 
 def language_model_answers() -> dict:
@@ -163,8 +189,13 @@ def answers() -> dict:
         corpus = sample_corpus(folder)
         few, many = write_fasta(folder / "few.fa", corpus, 300), write_fasta(folder / "many.fa", corpus, 1500)
         return {
-            **corpus_bytes(corpus), **token_digests(), **batch_digests(corpus), **training_losses(corpus),
-            **taxa_answers(few, folder), **screen_answers(many), **language_model_answers(),
+            **corpus_bytes(corpus),
+            **token_digests(),
+            **batch_digests(corpus),
+            **training_losses(corpus),
+            **taxa_answers(few, folder),
+            **screen_answers(many),
+            **language_model_answers(),
         }
 
 
@@ -199,12 +230,18 @@ def same(a, b, tolerance: float) -> bool:
 def differences(tolerance: float = 1e-6) -> list[str]:
     """Names of the answers that are not those of the golden file."""
     known, found = read(), json_like(answers())
-    return sorted(name for name in known.keys() | found.keys() if name not in known or name not in found or not same(known[name], found[name], tolerance))
+    return sorted(
+        name
+        for name in known.keys() | found.keys()
+        if name not in known or name not in found or not same(known[name], found[name], tolerance)
+    )
 
 
 def json_like(found: dict) -> dict:
     """The answers with tuples and keys as JSON has them."""
-    return {name: value if isinstance(value, np.ndarray) else json.loads(json.dumps(value)) for name, value in found.items()}
+    return {
+        name: value if isinstance(value, np.ndarray) else json.loads(json.dumps(value)) for name, value in found.items()
+    }
 
 
 def main():

@@ -56,9 +56,11 @@ TEMPLATE = """
 
 # ---------------------------------------------------------------- links
 
+
 def from_root(target, folder="nbs"):
     """A link target of a notebook in `folder`, seen from the repository's root."""
-    if NOT_RELATIVE.match(target): return target
+    if NOT_RELATIVE.match(target):
+        return target
     return posixpath.normpath(posixpath.join(folder, target))
 
 
@@ -72,11 +74,14 @@ def relink(text):
 
 # ---------------------------------------------------------------- cells
 
+
 def shell_cell(source):
     """The commands of a cell that only calls the shell, else None."""
     lines = [line for line in source.splitlines() if line.strip()]
-    if lines and lines[0].startswith(("%%bash", "%%sh")): return "\n".join(lines[1:])
-    if lines and all(line.startswith("!") for line in lines): return "\n".join(line[1:].strip() for line in lines)
+    if lines and lines[0].startswith(("%%bash", "%%sh")):
+        return "\n".join(lines[1:])
+    if lines and all(line.startswith("!") for line in lines):
+        return "\n".join(line[1:].strip() for line in lines)
     return None
 
 
@@ -86,11 +91,13 @@ def text_outputs(outputs):
     for output in outputs:
         if output.output_type == "stream" and output.name == "stdout":
             output.text = strip_ansi(output.text).strip("\n")
-            if output.text: kept.append(output)
+            if output.text:
+                kept.append(output)
         elif output.output_type in ("execute_result", "display_data"):
             if any(kind.startswith("image/") for kind in output.data):
                 sys.exit("nbs/index.ipynb holds a picture as output. Save it under docs/ and refer to the file.")
-            if "fastprogress" in output.data.get("text/html", "") + output.data.get("text/markdown", ""): continue  # a progress bar
+            if "fastprogress" in output.data.get("text/html", "") + output.data.get("text/markdown", ""):
+                continue  # a progress bar
             if "text/markdown" in output.data:
                 output.data = {"text/markdown": relink(output.data["text/markdown"])}
                 kept.append(output)
@@ -104,7 +111,8 @@ def text_outputs(outputs):
 
 def prepare(cell):
     """A cell as the README shows it, or None for one that it leaves out."""
-    if cell.cell_type == "raw" or HIDE.match(cell.source): return None
+    if cell.cell_type == "raw" or HIDE.match(cell.source):
+        return None
     if cell.cell_type == "markdown":
         cell.source = relink(cell.source)
         return cell
@@ -128,11 +136,13 @@ def markdown(path):
 
 # ---------------------------------------------------------------- command line
 
+
 def main():
     parser = argparse.ArgumentParser(description="Make README.md from nbs/index.ipynb.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where README.md is not up to date")
     check = parser.parse_args().check
-    if not NOTEBOOK.exists(): sys.exit(f"make_readme.py: no {NOTEBOOK.relative_to(ROOT)}")
+    if not NOTEBOOK.exists():
+        sys.exit(f"make_readme.py: no {NOTEBOOK.relative_to(ROOT)}")
     text = markdown(NOTEBOOK)
     if not check:
         README.write_text(text, encoding="utf-8")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make docs/results.md from the result files of the studies (docs/results/*.jsonl); `--check` only says whether it is up to date."""
+"""Make docs/results.md from the result files of the studies (docs/results/*.jsonl); `--check` only compares."""
 
 import sys
 from pathlib import Path
@@ -16,8 +16,9 @@ HEAD = """<!-- Made from docs/results/*.jsonl by scripts/make_results.py: run `m
 
 # Results of the studies
 
-Every figure is made by the command above its table, with the seeds 0, 1, …; the notebooks in `nbs/studies/` tell how, and what it means.
-Mean ± standard deviation over seeds or folds, their number in brackets; minutes are those of all cells of a row on one or two cores of an AMD EPYC, beside other work.
+Every figure is made by the command above its table, with the seeds 0, 1, …; the notebooks in `nbs/studies/` tell how,
+and what it means. Mean ± standard deviation over seeds or folds, their number in brackets; minutes are those of all
+cells of a row on one or two cores of an AMD EPYC, beside other work.
 """
 
 
@@ -46,27 +47,37 @@ def plain(name, *drop):
 def compared(name, by, figure, published=True):
     """A figure of a study: a row per `by`, a column per method, the published figures where there are some."""
     rows = Results(name).rows()
-    if not len(rows): return None
+    if not len(rows):
+        return None
     table = summary(rows, by, figure).reset_index()
     known = [PUBLISHED.get((name, *(str(row[c]) for c in by)), "") for _, row in table.iterrows()]
-    if published and any(known): table.insert(len(table.columns) - 1, "published", known)
+    if published and any(known):
+        table.insert(len(table.columns) - 1, "published", known)
     return table
 
 
 def ranks(name, by):
     """Accuracy at each rank of the 16S study, means over the splits, a row per method."""
     rows = Results(name).rows()
-    if not len(rows): return None
+    if not len(rows):
+        return None
     found = rows[rows["method"] != "exact match"].rename(columns={"accuracy": "genus"})
-    return found.groupby([*by, "method"], sort=False)[["genus", "family", "order", "class"]].mean().round(3).reset_index()
+    return (
+        found.groupby([*by, "method"], sort=False)[["genus", "family", "order", "class"]].mean().round(3).reset_index()
+    )
 
 
 def shortcuts():
     """A row per kind of sequence, a column per model."""
     rows = Results("promoter_shortcuts").rows()
-    if not len(rows): return None
+    if not len(rows):
+        return None
     counts = pd.Series(rows["sequences"].iloc[0], name="sequences")
-    return pd.concat([counts, rows.drop(columns=["seconds", "sequences"]).set_index("method").T], axis=1).rename_axis("kind").reset_index()
+    return (
+        pd.concat([counts, rows.drop(columns=["seconds", "sequences"]).set_index("method").T], axis=1)
+        .rename_axis("kind")
+        .reset_index()
+    )
 
 
 def taxa(split):
@@ -78,43 +89,141 @@ def taxa(split):
 def taxa_distance():
     """A row per method and bin of distance."""
     rows = Results("taxa_distance").rows()
-    return blanks(pd.concat([pd.DataFrame(r["bins"]).assign(method=r["method"]) for r in rows.to_dict("records")]).set_index("method").reset_index()) if len(rows) else None
+    return (
+        blanks(
+            pd.concat([pd.DataFrame(r["bins"]).assign(method=r["method"]) for r in rows.to_dict("records")])
+            .set_index("method")
+            .reset_index()
+        )
+        if len(rows)
+        else None
+    )
 
 
 def page():
     """The whole page."""
-    return HEAD + "".join([
-        section("k and stride: tiny language models at equal minutes, and MCC of E. coli promoters (valid)", "make study-bacterial_lm", plain("kmer_choice")),
-        section("The language model bacteria-small: bits per base", "make study-bacterial_lm", plain("bacterial_lm")),
-        section("Promoters: MCC on the test part", "make study-promoters", compared("promoters", ["organism", "protocol"], "mcc")),
-        section("Promoters: accuracy", "make study-promoters", compared("promoters", ["organism", "protocol"], "accuracy", published=False)),
-        section("What the promoter models call a promoter: share of each kind of sequence", "make study-promoters", shortcuts()),
-        section("Fewer labels: MCC of E. coli promoters, the training part cut", "make study-fewer_labels", compared("fewer_labels", ["labels"], "mcc")),
-        section("Genus of 16S reads: accuracy", "make study-16s", compared("16s", ["reads", "split", "length"], "accuracy")),
-        section("16S reads rolled up to higher ranks: accuracy", "make study-16s", ranks("16s", ["reads", "split", "length"])),
-        section("Promoters and enhancers of eukaryotes: MCC", "make study-regulatory", compared("regulatory", ["data"], "mcc")),
-        section("Exact matches: which words and how many, on `valid` and on hidden species of the training genomes", "make study-taxa", plain("taxa_words")),
-        section("A second opinion beside small words: which tool, on the same reads", "make study-taxa", plain("taxa_second")),
-        section("Which taxon: reads of strains never seen (`test`)", "make study-taxa", taxa("test")),
-        section("Which taxon: reads of species never seen (`test_novel_species`)", "make study-taxa", taxa("test_novel_species")),
-        section("Which taxon: at Kraken2's price in wrong reads and in calls on hidden genera, and where a tenth of the reads is wrong", "make study-taxa", plain("taxa_prices")),
-        section("Which taxon: the select agents' own genomes", "make study-taxa", plain("taxa_agents")),
-        section("Which taxon: by distance to the nearest training genome (Mash), 150 bases, both test splits, means over reads", "make study-taxa", taxa_distance()),
-        section("Which taxon: calibration error of the most probable known species, `test`", "make study-taxa", plain("taxa_calibration", "bins")),
-        section("Which taxon: AUROC of scores for species never seen against strains of known ones", "make study-taxa", plain("taxa_novelty")),
-        section("Which taxon: reads of people, mice and plants, share given to any taxon, a genus, a species", "make study-taxa", plain("taxa_strangers")),
-        section("Which taxon: speed and memory, one thread", "make study-taxa", plain("taxa_speed")),
-        section("Screen: agents in 200,000 reads, shares of ten samples", "make study-screen", plain("screen_agents")),
-        section("Screen: agents at the limit of detection that the report gives, thirty samples each", "make study-screen", plain("screen_limit")),
-        section("Screen: false alarms on blanks and traps, shares of ten samples", "make study-screen", plain("screen_traps")),
-        section("Screen: area under the ROC curve, samples with an agent against blanks and traps", "make study-screen", plain("screen_roc")),
-        section("Screen: agents whose genus was hidden from the evidence, or left out of network and words, at 1 %", "make study-screen", plain("screen_masked")),
-    ])
+    return HEAD + "".join(
+        [
+            section(
+                "k and stride: tiny language models at equal minutes, and MCC of E. coli promoters (valid)",
+                "make study-bacterial_lm",
+                plain("kmer_choice"),
+            ),
+            section(
+                "The language model bacteria-small: bits per base", "make study-bacterial_lm", plain("bacterial_lm")
+            ),
+            section(
+                "Promoters: MCC on the test part",
+                "make study-promoters",
+                compared("promoters", ["organism", "protocol"], "mcc"),
+            ),
+            section(
+                "Promoters: accuracy",
+                "make study-promoters",
+                compared("promoters", ["organism", "protocol"], "accuracy", published=False),
+            ),
+            section(
+                "What the promoter models call a promoter: share of each kind of sequence",
+                "make study-promoters",
+                shortcuts(),
+            ),
+            section(
+                "Fewer labels: MCC of E. coli promoters, the training part cut",
+                "make study-fewer_labels",
+                compared("fewer_labels", ["labels"], "mcc"),
+            ),
+            section(
+                "Genus of 16S reads: accuracy",
+                "make study-16s",
+                compared("16s", ["reads", "split", "length"], "accuracy"),
+            ),
+            section(
+                "16S reads rolled up to higher ranks: accuracy",
+                "make study-16s",
+                ranks("16s", ["reads", "split", "length"]),
+            ),
+            section(
+                "Promoters and enhancers of eukaryotes: MCC",
+                "make study-regulatory",
+                compared("regulatory", ["data"], "mcc"),
+            ),
+            section(
+                "Exact matches: which words and how many, on `valid` and on hidden species of the training genomes",
+                "make study-taxa",
+                plain("taxa_words"),
+            ),
+            section(
+                "A second opinion beside small words: which tool, on the same reads",
+                "make study-taxa",
+                plain("taxa_second"),
+            ),
+            section("Which taxon: reads of strains never seen (`test`)", "make study-taxa", taxa("test")),
+            section(
+                "Which taxon: reads of species never seen (`test_novel_species`)",
+                "make study-taxa",
+                taxa("test_novel_species"),
+            ),
+            section(
+                "Which taxon: at Kraken2's price in wrong reads and in calls on hidden genera, "
+                "and where a tenth of the reads is wrong",
+                "make study-taxa",
+                plain("taxa_prices"),
+            ),
+            section("Which taxon: the select agents' own genomes", "make study-taxa", plain("taxa_agents")),
+            section(
+                "Which taxon: by distance to the nearest training genome (Mash), "
+                "150 bases, both test splits, means over reads",
+                "make study-taxa",
+                taxa_distance(),
+            ),
+            section(
+                "Which taxon: calibration error of the most probable known species, `test`",
+                "make study-taxa",
+                plain("taxa_calibration", "bins"),
+            ),
+            section(
+                "Which taxon: AUROC of scores for species never seen against strains of known ones",
+                "make study-taxa",
+                plain("taxa_novelty"),
+            ),
+            section(
+                "Which taxon: reads of people, mice and plants, share given to any taxon, a genus, a species",
+                "make study-taxa",
+                plain("taxa_strangers"),
+            ),
+            section("Which taxon: speed and memory, one thread", "make study-taxa", plain("taxa_speed")),
+            section(
+                "Screen: agents in 200,000 reads, shares of ten samples", "make study-screen", plain("screen_agents")
+            ),
+            section(
+                "Screen: agents at the limit of detection that the report gives, thirty samples each",
+                "make study-screen",
+                plain("screen_limit"),
+            ),
+            section(
+                "Screen: false alarms on blanks and traps, shares of ten samples",
+                "make study-screen",
+                plain("screen_traps"),
+            ),
+            section(
+                "Screen: area under the ROC curve, samples with an agent against blanks and traps",
+                "make study-screen",
+                plain("screen_roc"),
+            ),
+            section(
+                "Screen: agents whose genus was hidden from the evidence, or left out of network and words, at 1 %",
+                "make study-screen",
+                plain("screen_masked"),
+            ),
+        ]
+    )
 
 
 def main():
-    if "--check" not in sys.argv: PAGE.write_text(page())
-    elif not PAGE.exists() or PAGE.read_text() != page(): sys.exit("docs/results.md is not what docs/results/*.jsonl make: run `make results` and commit.")
+    if "--check" not in sys.argv:
+        PAGE.write_text(page())
+    elif not PAGE.exists() or PAGE.read_text() != page():
+        sys.exit("docs/results.md is not what docs/results/*.jsonl make: run `make results` and commit.")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Measures how readable the library is: the numbers that CONTRIBUTING sets goals for.
 
-    python scripts/measure_style.py            # the whole library, a line per figure
-    python scripts/measure_style.py seq text   # some rooms only
-    python scripts/measure_style.py --list     # and the places behind the figures that miss their goal
+python scripts/measure_style.py            # the whole library, a line per figure
+python scripts/measure_style.py seq text   # some rooms only
+python scripts/measure_style.py --list     # and the places behind the figures that miss their goal
 """
 
 import argparse
@@ -23,7 +23,8 @@ MODULE = 300  # lines
 # Where bases may be known: the alphabet, the tokenizer's notebook, everything about taxa, and the gathering of names.
 DNA_ROOMS = ("seq.alphabet", "text.kmers", "taxa.", "all")
 DNA = re.compile(
-    r"\b(N_CODE|PAD_CODE|BASES|encode_bases|decode_bases|reverse_complement)\b|4 ?\*\* ?|\"ACGT|'ACGT|& 3\b|3 - codes|codes? [<>]=? [345]\b|% 4\b"
+    r"\b(N_CODE|PAD_CODE|BASES|encode_bases|decode_bases|reverse_complement)\b"
+    r"|4 ?\*\* ?|\"ACGT|'ACGT|& 3\b|3 - codes|codes? [<>]=? [345]\b|% 4\b"
 )
 
 # Letters that mathematics uses: sizes, counters, matrices and the like, as in the papers that the notebooks name.
@@ -36,8 +37,14 @@ def module_name(path: Path) -> str:
 
 def modules(rooms: list[str]) -> dict[str, str]:
     """Source of the exported modules by name."""
-    found = {module_name(path): path.read_text(encoding="utf-8") for path in sorted((ROOT / "genomic_ulmfit").rglob("*.py"))}
-    return {name: source for name, source in found.items() if not name.split(".")[-1].startswith("_") and inside(name, rooms)}
+    found = {
+        module_name(path): path.read_text(encoding="utf-8") for path in sorted((ROOT / "genomic_ulmfit").rglob("*.py"))
+    }
+    return {
+        name: source
+        for name, source in found.items()
+        if not name.split(".")[-1].startswith("_") and inside(name, rooms)
+    }
 
 
 def inside(name: str, rooms: list[str]) -> bool:
@@ -45,15 +52,19 @@ def inside(name: str, rooms: list[str]) -> bool:
 
 
 def exported_cells(rooms: list[str]) -> list[tuple[str, int, str]]:
-    """(place, lines, first line) of each exported cell of the library notebooks; directives and empty lines don't count."""
+    """(place, lines, first line) of each exported cell of the library notebooks, directives and empty lines aside."""
     found = []
-    for path in sorted((ROOT / "nbs").glob("*.ipynb")):
+    for path in sorted((ROOT / "nbs").rglob("*.ipynb")):
         room = ""
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             source = "".join(cell["source"])
             if match := re.search(r"^#\| *default_exp +(\S+)", source, re.M):
                 room = match[1]
-            if cell["cell_type"] != "code" or not re.search(r"^#\| *exporti?\b", source, re.M) or not inside(room, rooms):
+            if (
+                cell["cell_type"] != "code"
+                or not re.search(r"^#\| *exporti?\b", source, re.M)
+                or not inside(room, rooms)
+            ):
                 continue
             lines = [line for line in source.splitlines() if line.strip() and not line.startswith("#|")]
             if all(re.match(r"(from|import) |\s|\)", line) for line in lines):
@@ -110,12 +121,22 @@ def measure(rooms: list[str]) -> dict[str, tuple]:
     total = sum(map(len, lines.values()))
     cells = exported_cells(rooms)
     sizes = [size for _, size, _ in cells] or [0]
-    wide = [f"{name}:{i}" for name, text in lines.items() for i, line in enumerate(text, 1) if len(line) > WIDTH and not line.startswith("# %%")]
+    wide = [
+        f"{name}:{i}"
+        for name, text in lines.items()
+        for i, line in enumerate(text, 1)
+        if len(line) > WIDTH and not line.startswith("# %%")
+    ]
     wide_share = 100 * len(wide) / max(total, 1)
     long_cells = [f"{place}: {size} lines: {first}" for place, size, first in cells if size > CELL]
     huge = [f"{place}: {size} lines: {first}" for place, size, first in cells if size > LARGEST_CELL]
     largest = max(lines, key=lambda name: len(lines[name]), default="")
-    long_functions = [f"{n}.{f.name}: {f.end_lineno - f.lineno + 1}" for n, t in trees.items() for f in functions(t) if f.end_lineno - f.lineno + 1 > FUNCTION]
+    long_functions = [
+        f"{n}.{f.name}: {f.end_lineno - f.lineno + 1}"
+        for n, t in trees.items()
+        for f in functions(t)
+        if f.end_lineno - f.lineno + 1 > FUNCTION
+    ]
     pairs = [f"{n}:{a.lineno}" for n, t in trees.items() for a in tuple_assignments(t)]
     letters = [f"{n}:{x.lineno} {x.id}" for n, t in trees.items() for x in short_locals(t)]
     dna = [place for n, source in sources.items() for place in dna_places(n, source)]
@@ -124,7 +145,11 @@ def measure(rooms: list[str]) -> dict[str, tuple]:
         f"exported cells over {CELL} lines, %": (round(100 * len(long_cells) / max(len(cells), 1)), 35, long_cells),
         f"exported cells over {LARGEST_CELL} lines": (len(huge), 0, huge),
         "median exported cell, lines": (statistics.median(sizes), 12, []),
-        f"largest module, lines ({largest})": (len(lines.get(largest, [])), MODULE, [n for n in lines if len(lines[n]) > MODULE]),
+        f"largest module, lines ({largest})": (
+            len(lines.get(largest, [])),
+            MODULE,
+            [n for n in lines if len(lines[n]) > MODULE],
+        ),
         f"functions over {FUNCTION} lines": (len(long_functions), 0, long_functions),
         "tuple assignments per 1,000 lines": (round(1000 * len(pairs) / max(total, 1), 1), 13, pairs),
         "one-letter locals outside comprehensions and mathematics": (len(letters), 0, letters),

@@ -17,7 +17,8 @@ STUDIES = ROOT / "nbs" / "studies"
 def notebook(name):
     """The notebook of that name; stops with the names there are."""
     names = {p.stem.split("_", 1)[1]: p for p in sorted(STUDIES.glob("[0-9]*.ipynb"))}
-    if name not in names: sys.exit(f"no study {name!r}; there are: {', '.join(names)}")
+    if name not in names:
+        sys.exit(f"no study {name!r}; there are: {', '.join(names)}")
     return names[name]
 
 
@@ -27,8 +28,10 @@ def missing(path):
     from harness import InputNotFoundError, shared_data
 
     for name in re.findall(r'shared_data\(\\"([^"\\]+)\\"\)', path.read_text()):
-        try: shared_data(name)
-        except InputNotFoundError as e: return str(e)
+        try:
+            shared_data(name)
+        except InputNotFoundError as e:
+            return str(e)
     return None
 
 
@@ -41,13 +44,15 @@ def clean_outputs(path):
     """Rewrite the text outputs of a notebook without paths."""
     notebook = json.loads(path.read_text(encoding="utf-8"))
     for output in (o for c in notebook["cells"] for o in c.get("outputs", [])):
-        if "text" in output: output["text"] = [without_paths(line) for line in output["text"]]
+        if "text" in output:
+            output["text"] = [without_paths(line) for line in output["text"]]
     path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def main():
     path = notebook(sys.argv[1] if len(sys.argv) == 2 else "")
-    if lacks := missing(path): sys.exit(f"{path.stem} is skipped: {lacks}")
+    if lacks := missing(path):
+        sys.exit(f"{path.stem} is skipped: {lacks}")
     run = lambda *command: subprocess.run([str(c) for c in command], check=True)
     run(Path(sys.executable).parent / "jupyter", "nbconvert", "--to", "notebook", "--execute", "--inplace", path)
     clean_outputs(path)

@@ -5,8 +5,16 @@ import pandas as pd
 import pytest
 from fastai.torch_core import set_seed
 
-from genomic_ulmfit.all import GenomeCorpus, GenomeLMDataLoaders, KmerTokenizer, Preset, ReadDataLoaders, genome_classifier_learner, genome_lm_learner
-from genomic_ulmfit.sequences import decode_bases
+from genomic_ulmfit.all import (
+    GenomeCorpus,
+    GenomeLMDataLoaders,
+    KmerTokenizer,
+    Preset,
+    ReadDataLoaders,
+    genome_classifier_learner,
+    genome_lm_learner,
+)
+from genomic_ulmfit.seq.alphabet import decode_bases
 
 COMPOSITION = {"Alpha": [0.35, 0.15, 0.15, 0.35], "Beta": [0.15, 0.35, 0.35, 0.15]}
 
@@ -38,10 +46,17 @@ def models(corpus, tmp_path_factory):
     """Folders of a language model (`lm`) and a classifier (`clf`)."""
     folder, tokenizer, preset = tmp_path_factory.mktemp("models"), KmerTokenizer(3, 2), Preset(16, 24, 2)
     set_seed(0)
-    lm = genome_lm_learner(GenomeLMDataLoaders.from_corpus(corpus, tokenizer=tokenizer, bs=16, tokens=32, valid_batches=5), preset)
-    with lm.no_bar(), lm.no_logging(): lm.fit_budget(1e-2, tokens=50_000, parts=1)
+    lm = genome_lm_learner(
+        GenomeLMDataLoaders.from_corpus(corpus, tokenizer=tokenizer, bs=16, tokens=32, valid_batches=5), preset
+    )
+    with lm.no_bar(), lm.no_logging():
+        lm.fit_budget(1e-2, tokens=50_000, parts=1)
     lm.to_model().save(folder / "lm")
-    clf = genome_classifier_learner(ReadDataLoaders.from_corpus(corpus, "genus", tokenizer, reads=2000, valid_reads=200, bs=50), pretrained=lm.to_model())
-    with clf.no_bar(), clf.no_logging(): clf.fit_budget(2e-2, epochs=2)
+    clf = genome_classifier_learner(
+        ReadDataLoaders.from_corpus(corpus, "genus", tokenizer, reads=2000, valid_reads=200, bs=50),
+        pretrained=lm.to_model(),
+    )
+    with clf.no_bar(), clf.no_logging():
+        clf.fit_budget(2e-2, epochs=2)
     clf.to_model(label="genus").save(folder / "clf")
     return folder

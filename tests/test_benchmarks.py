@@ -9,7 +9,20 @@ from pathlib import Path
 import pytest
 
 RUN = Path(__file__).parents[1] / "benchmarks" / "run.py"
-KEYS = {"name", "value", "unit", "baseline", "baseline_value", "ratio", "goal", "repetitions", "spread", "threads", "versions", "processor"}
+KEYS = {
+    "name",
+    "value",
+    "unit",
+    "baseline",
+    "baseline_value",
+    "ratio",
+    "goal",
+    "repetitions",
+    "spread",
+    "threads",
+    "versions",
+    "processor",
+}
 
 
 def bench(*args):
@@ -24,8 +37,10 @@ def test_quick_benchmark(name, tmp_path):
     assert (tmp_path / "lines").read_text().splitlines() == lines and len(lines) >= 3
     for m in map(json.loads, lines):
         assert set(m) == KEYS and m["name"].startswith(name) and math.isfinite(m["value"])
-        if "same class" in m["name"]: assert m["value"] >= 0.998
-        if m["baseline"]: assert m["baseline_value"] > 0 and m["ratio"] > 0
+        if "same class" in m["name"]:
+            assert m["value"] >= 0.998
+        if m["baseline"]:
+            assert m["baseline_value"] > 0 and m["ratio"] > 0
 
 
 def test_unknown_benchmark_lists_the_names():

@@ -4,8 +4,12 @@ import ast
 import csv
 import gzip
 import hashlib
+import json
+import re
+import sys
 from configparser import ConfigParser
 from importlib import metadata
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -15,11 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "genomic_ulmfit"
 SAMPLE = LIBRARY / "sample"
 
-# Low to high: a module imports only from the left of itself.
-ORDER = "sequences kmers corpus data models metrics learner baselines report taxonomy words classify screen demo cli all".split()
-
 
 # ---------------------------------------------------------------- metadata
+
 
 @pytest.fixture(scope="module")
 def settings():
@@ -43,34 +45,70 @@ def test_requirements_are_those_of_settings(settings):
     plain = requirement_set(line for line in installed if "extra ==" not in line)
     extra = requirement_set(line for line in installed if "extra ==" in line)
     assert plain == requirement_set(settings["requirements"].splitlines())
-    assert extra == set().union(*(requirement_set(settings[f"{name}_requirements"].splitlines()) for name in ("dev", "distributed", "parquet")))
+    extras = settings["extras"].split()
+    assert extra == set().union(*(requirement_set(settings[f"{name}_requirements"].splitlines()) for name in extras))
 
 
-# ---------------------------------------------------------------- rules for library code
+# ---------------------------------------------------------------- imports go down
+
+
+def default_exports(path):
+    """The module that a notebook exports, in a list; none of a tutorial or a study."""
+    found = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        found += re.findall(r"^#\| *default_exp +([\w.]+)", "".join(cell["source"]), re.M)
+    return list(dict.fromkeys(found))
+
+
+def order_of_modules():
+    """Low to high: the order of the notebooks is the order of the modules, and the only list of them."""
+    notebooks = sorted((ROOT / "nbs").rglob("*.ipynb"), key=lambda path: path.relative_to(ROOT).as_posix())
+    return [module for path in notebooks for module in default_exports(path) if module != "__init__"]
+
+
+ORDER = order_of_modules()
+ROOMS = list(dict.fromkeys(module.split(".")[0] for module in ORDER))
+
 
 def modules():
-    """The exported modules; the generated `__init__` and `_modidx` aside."""
-    return [path for path in sorted(LIBRARY.glob("*.py")) if not path.stem.startswith("_")]
+    """Exported modules by name; the generated `__init__` and `_modidx` aside."""
+    paths = [path for path in sorted(LIBRARY.rglob("*.py")) if not path.stem.startswith("_")]
+    return {".".join(path.relative_to(LIBRARY).with_suffix("").parts): path for path in paths}
 
 
-def library_imports(source):
-    """The modules of this library that a module imports, at any depth of its code."""
+def imported_names(source):
+    """Dotted names that a module imports, at any depth of its code; `..seq.errors.InputError` where it is relative."""
     found = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            base = ".".join(filter(None, ["genomic_ulmfit" if node.level else "", node.module]))
-            names = [f"{base}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        found |= {name.split(".")[1] for name in names if name.startswith("genomic_ulmfit.")}
-    return found & set(ORDER)
+            found |= {("." * node.level) + ".".join(filter(None, [node.module, alias.name])) for alias in node.names}
+    return found
 
 
-def higher_imports(name, source):
+def absolute(name, here):
+    """`..seq.errors.InputError` imported in `text.kmers` -> `genomic_ulmfit.seq.errors.InputError`."""
+    level = len(name) - len(name.lstrip("."))
+    if not level:
+        return name
+    parents = ["genomic_ulmfit", *here.split(".")][:-level]
+    return ".".join([*parents, name.lstrip(".")])
+
+
+def library_imports(here, source, order):
+    """The modules of this library that the module `here` imports."""
+    names = [absolute(name, here) for name in imported_names(source)]
+    inner = [name.removeprefix("genomic_ulmfit.") for name in names if name.startswith("genomic_ulmfit.")]
+    return {module for module in order for name in inner if f"{name}.".startswith(f"{module}.")}
+
+
+def higher_imports(here, source, order=None):
     """Imports that do not go down the order."""
-    return {other for other in library_imports(source) if ORDER.index(other) >= ORDER.index(name)}
+    order = ORDER if order is None else order
+    return {other for other in library_imports(here, source, order) if order.index(other) >= order.index(here)}
 
 
 def star_imports(source):
@@ -78,6 +116,87 @@ def star_imports(source):
     nodes = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.ImportFrom)]
     starred = [n.module or "." for n in nodes if any(alias.name == "*" for alias in n.names)]
     return [module for module in starred if module.split(".")[-1] != "all"]
+
+
+def test_modules_are_those_of_the_notebooks():
+    assert len(ORDER) == len(set(ORDER)), "a module is exported by two notebooks"
+    assert set(modules()) == set(ORDER)
+
+
+def test_rooms_lie_together():
+    """The notebooks of a room have neighbouring numbers: a room is above or below another as a whole."""
+    rooms = [module.split(".")[0] for module in ORDER]
+    assert [room for room, _ in groupby(rooms)] == ROOMS
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_no_module_imports_a_higher_one(name):
+    assert not higher_imports(name, modules()[name].read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_no_star_import(name):
+    assert star_imports(modules()[name].read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_nothing_that_runs_code_from_a_file(name):
+    assert unsafe_loads(modules()[name].read_text(encoding="utf-8")) == set()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from .spans import x",
+        "from . import spans",
+        "from ..train.learner import x",
+        "from genomic_ulmfit.text.spans import x",
+        "import genomic_ulmfit.text.spans",
+        "from genomic_ulmfit.text import spans",
+        "def f():\n    from .spans import x",
+        "from ..all import *",
+        "from .kmers import x",
+    ],
+)
+def test_the_order_check_sees_an_import_that_goes_up(source):
+    order = ["seq.errors", "text.kmers", "text.spans", "train.learner", "all"]
+    assert higher_imports("text.kmers", source, order)
+    assert not higher_imports("text.kmers", "from ..seq.errors import x\nfrom fastai.data.core import y", order)
+
+
+def test_the_star_check_sees_a_star():
+    assert star_imports("from .data import *\nfrom fastai.text.all import *\nfrom . import *") == ["data", "."]
+
+
+# ---------------------------------------------------------------- every import is a declared requirement
+
+
+def third_party(source):
+    """Top-level names of the packages that a module imports, the standard library and this one aside."""
+    names = {name.split(".")[0] for name in imported_names(source) if not name.startswith(".")}
+    return names - set(sys.stdlib_module_names) - {"genomic_ulmfit"}
+
+
+def undeclared(packages, declared):
+    """Packages without a requirement, by the distributions that provide them."""
+    providers = metadata.packages_distributions()
+    known = {name.lower().replace("_", "-") for name in declared}
+    return {p for p in packages if not {d.lower().replace("_", "-") for d in providers.get(p, [p])} & known}
+
+
+def test_every_import_is_a_declared_requirement(settings):
+    packages = set().union(*(third_party(path.read_text(encoding="utf-8")) for path in modules().values()))
+    keys = ["requirements", *(f"{extra}_requirements" for extra in settings["extras"].split() if extra != "dev")]
+    declared = {name for key in keys for name, _ in requirement_set(settings[key].splitlines())}
+    assert undeclared(packages, declared) == set()
+
+
+def test_the_import_check_sees_what_is_missing():
+    assert undeclared({"numpy", "Bio", "sklearn"}, {"numpy", "biopython"}) == {"sklearn"}
+    assert third_party("import os\nimport torch.nn\nfrom . import x\nfrom genomic_ulmfit.seq import y") == {"torch"}
+
+
+# ---------------------------------------------------------------- no file runs code
 
 
 UNSAFE_MODULES = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
@@ -88,58 +207,36 @@ def unsafe_loads(source):
     """Names in a module's code by which a file could run code when it is loaded."""
     found = set()
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import): found |= {a.name.split(".")[0] for a in node.names} & UNSAFE_MODULES
+        if isinstance(node, ast.Import):
+            found |= {a.name.split(".")[0] for a in node.names} & UNSAFE_MODULES
         if isinstance(node, ast.ImportFrom):
             found |= {(node.module or "").split(".")[0]} & UNSAFE_MODULES
             found |= {a.name for a in node.names} & UNSAFE_NAMES
-            if node.module == "torch": found |= {"torch.load" for a in node.names if a.name == "load"}
-        if isinstance(node, ast.Name): found |= {node.id} & UNSAFE_NAMES
-        if isinstance(node, ast.keyword): found |= {node.arg} & UNSAFE_NAMES
+            if node.module == "torch":
+                found |= {"torch.load" for a in node.names if a.name == "load"}
+        if isinstance(node, ast.Name):
+            found |= {node.id} & UNSAFE_NAMES
+        if isinstance(node, ast.keyword):
+            found |= {node.arg} & UNSAFE_NAMES
         if isinstance(node, ast.Attribute):
             found |= {node.attr} & UNSAFE_NAMES
-            if ast.unparse(node) == "torch.load": found.add("torch.load")
+            if ast.unparse(node) == "torch.load":
+                found.add("torch.load")
     return found
 
 
-def test_every_module_has_a_place_in_the_order():
-    unplaced = {path.stem for path in modules()} - set(ORDER)
-    assert not unplaced, f"give these a place in ORDER: {unplaced}"
-
-
-@pytest.mark.parametrize("name", ORDER)
-def test_no_module_imports_a_higher_one(name):
-    path = LIBRARY / f"{name}.py"
-    if not path.exists(): pytest.skip(f"no module {name}")
-    assert not higher_imports(name, path.read_text(encoding="utf-8"))
-
-
-@pytest.mark.parametrize("path", modules(), ids=lambda path: path.stem)
-def test_no_star_import(path):
-    assert star_imports(path.read_text(encoding="utf-8")) == []
-
-
-@pytest.mark.parametrize("path", modules(), ids=lambda path: path.stem)
-def test_nothing_that_runs_code_from_a_file(path):
-    assert unsafe_loads(path.read_text(encoding="utf-8")) == set()
-
-
-@pytest.mark.parametrize("source", [
-    "from .data import x", "from . import data", "from genomic_ulmfit.data import x", "import genomic_ulmfit.data",
-    "from genomic_ulmfit import data", "def f():\n    from .data import x", "from .all import *",
-])
-def test_the_order_check_sees_an_import_that_goes_up(source):
-    assert higher_imports("kmers", source)
-    assert not higher_imports("kmers", "from .sequences import x\nfrom fastai.data.core import DataLoaders")
-
-
-def test_the_star_check_sees_a_star():
-    assert star_imports("from .data import *\nfrom fastai.text.all import *\nfrom . import *") == ["data", "."]
-
-
-@pytest.mark.parametrize("source", [
-    "import pickle", "from pickle import loads", "import torch\ntorch.load(f)", "from torch import load as g",
-    "from fastai.learner import load_learner", "pd.read_pickle(f)", "np.load(f, allow_pickle=True)",
-])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import pickle",
+        "from pickle import loads",
+        "import torch\ntorch.load(f)",
+        "from torch import load as g",
+        "from fastai.learner import load_learner",
+        "pd.read_pickle(f)",
+        "np.load(f, allow_pickle=True)",
+    ],
+)
 def test_the_load_check_sees_a_loader_that_runs_code(source):
     assert unsafe_loads(source)
     assert not unsafe_loads('"Never torch.load or pickle."\nimport json\njson.load(f)')
@@ -175,7 +272,8 @@ def test_sample_is_small():
 
 def test_sample_holds_enough_genera_and_test_strains(genomes):
     strains = {"train": set(), "test": set()}
-    for g in genomes: strains[g["split"]].add((g["species"], g["strain"]))
+    for g in genomes:
+        strains[g["split"]].add((g["species"], g["strain"]))
     assert not strains["train"] & strains["test"]
     assert len({g["genus"] for g in genomes}) >= 8
     in_both = {species for species, _ in strains["train"]} & {species for species, _ in strains["test"]}

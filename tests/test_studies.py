@@ -14,9 +14,9 @@ sys.path.insert(0, str(ROOT / "nbs" / "studies"))
 
 import harness  # noqa: E402
 
-from genomic_ulmfit.kmers import KmerTokenizer  # noqa: E402
-from genomic_ulmfit.learner import GenomeModel  # noqa: E402
-from genomic_ulmfit.models import Preset, language_model  # noqa: E402
+from genomic_ulmfit.model.model import GenomeModel  # noqa: E402
+from genomic_ulmfit.nets.awdlstm import Preset, language_model  # noqa: E402
+from genomic_ulmfit.text.kmers import KmerTokenizer  # noqa: E402
 
 CLASSES = ["other", "promoter"]
 
@@ -30,9 +30,15 @@ def table():
 
 
 def test_splits(table):
-    for split in (harness.random_split(table, 0), harness.fold(table, 3), harness.fold(table, 3, np.arange(len(table)) // 2)):
+    for split in (
+        harness.random_split(table, 0),
+        harness.fold(table, 3),
+        harness.fold(table, 3, np.arange(len(table)) // 2),
+    ):
         assert set(split) == {"train", "valid", "test"} and split.index.equals(table.index)
-    assert np.allclose((harness.random_split(table, 0).value_counts(normalize=True))[["train", "valid", "test"]], [0.75, 0.1, 0.15])
+    assert np.allclose(
+        (harness.random_split(table, 0).value_counts(normalize=True))[["train", "valid", "test"]], [0.75, 0.1, 0.15]
+    )
     tested = pd.concat([table.index[harness.fold(table, i) == "test"].to_series() for i in range(10)])
     assert sorted(tested) == list(table.index), "each sequence is tested once"
 
@@ -45,7 +51,8 @@ def test_overlaps_are_kept_apart(table):
     split = pd.Series("train", table.index)
     split[0] = "test"
     assert harness.leaked(table, split, groups) == 1
-    for i in range(10): assert harness.leaked(table, harness.fold(table, i, groups), groups) == 0
+    for i in range(10):
+        assert harness.leaked(table, harness.fold(table, i, groups), groups) == 0
 
 
 def test_dinucleotide_shuffle(table):
@@ -58,8 +65,13 @@ def test_dinucleotide_shuffle(table):
 
 def test_results_are_kept(tmp_path):
     made, results = [], harness.Results("x", tmp_path)
-    def make(): made.append(1); return {"mcc": 0.5}
-    for seed in (0, 1, 0): results.cell(make, seed=seed, method="majority")
+
+    def make():
+        made.append(1)
+        return {"mcc": 0.5}
+
+    for seed in (0, 1, 0):
+        results.cell(make, seed=seed, method="majority")
     assert len(made) == 2 == len(results.rows())
     rows = results.rows().assign(task="t")
     assert harness.summary(rows, ["task"]).loc["t", "majority"] == "0.500 ± 0.000 (2)"
@@ -84,14 +96,23 @@ def test_no_notebook_keeps_a_path_of_a_machine():
     sys.path.insert(0, str(ROOT / "scripts"))
     from run_study import without_paths
 
-    assert without_paths(f"{ROOT}/genomic_ulmfit/learner.py:6: W\n/tmp/ipykernel_12/345.py:24: W") == "genomic_ulmfit/learner.py:6: W\ncell:24: W"
-    kept = [p.name for p in (ROOT / "nbs").rglob("*.ipynb") if re.search(r"/tmp/ipykernel|/home/|/root/|/work/|site-packages", p.read_text(encoding="utf-8"))]
+    assert (
+        without_paths(f"{ROOT}/genomic_ulmfit/learner.py:6: W\n/tmp/ipykernel_12/345.py:24: W")
+        == "genomic_ulmfit/learner.py:6: W\ncell:24: W"
+    )
+    kept = [
+        p.name
+        for p in (ROOT / "nbs").rglob("*.ipynb")
+        if re.search(r"/tmp/ipykernel|/home/|/root/|/work/|site-packages", p.read_text(encoding="utf-8"))
+    ]
     assert not kept
 
 
 def test_without_data_a_study_says_so(tmp_path):
     env = {"GENOMIC_ULMFIT_DATA": str(tmp_path), "PATH": "/usr/bin:/bin"}
-    done = subprocess.run([sys.executable, ROOT / "scripts/run_study.py", "promoters"], capture_output=True, text=True, env=env)
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts/run_study.py", "promoters"], capture_output=True, text=True, env=env
+    )
     assert done.returncode == 1 and "is skipped" in done.stderr and "nbs/studies/README.md" in done.stderr, done.stderr
     done = subprocess.run([sys.executable, ROOT / "scripts/run_study.py", "nothing"], capture_output=True, text=True)
     assert done.returncode == 1 and "bacterial_lm" in done.stderr

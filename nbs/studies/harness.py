@@ -1,4 +1,7 @@
-"""What the studies of labelled sequences share: data, splits, the methods that are the columns of their tables, and a file of results that a stopped run goes on from."""
+"""What the studies of labelled sequences share: data, splits, the methods that are the columns of their tables.
+
+Results are kept in a file that a stopped run goes on from.
+"""
 
 import json
 import os
@@ -16,12 +19,14 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
 
-from genomic_ulmfit.baselines import fit_kmer_logreg, fit_kmer_nb
-from genomic_ulmfit.data import GenomeLMDataLoaders, ReadDataLoaders
-from genomic_ulmfit.kmers import KmerTokenizer
-from genomic_ulmfit.learner import genome_classifier_learner, genome_lm_learner
-from genomic_ulmfit.metrics import classification_metrics
-from genomic_ulmfit.sequences import InputNotFoundError, decode_bases, encode_bases, read_sequences, reverse_complement
+from genomic_ulmfit.report.baselines import fit_kmer_logreg, fit_kmer_nb
+from genomic_ulmfit.report.metrics import classification_metrics
+from genomic_ulmfit.seq.alphabet import decode_bases, encode_bases, reverse_complement
+from genomic_ulmfit.seq.errors import InputNotFoundError
+from genomic_ulmfit.seq.records import read_sequences
+from genomic_ulmfit.text.kmers import KmerTokenizer
+from genomic_ulmfit.text.loaders import GenomeLMDataLoaders, ReadDataLoaders
+from genomic_ulmfit.train.learner import genome_classifier_learner, genome_lm_learner
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results"
@@ -30,11 +35,17 @@ COMMAND = Path(sys.executable).with_name("genomic-ulmfit")
 
 # ---------------------------------------------------------------- data
 
+
 def shared_data(name: str) -> Path:
     """A file or folder of the studies' data: in ../shared/data beside the repository, or in $GENOMIC_ULMFIT_DATA."""
     path = Path(os.environ.get("GENOMIC_ULMFIT_DATA", ROOT.parent / "shared" / "data")) / name
-    if path.exists(): return path
-    raise InputNotFoundError(path, "this study's data are not here", "nbs/studies/README.md says what they are; set GENOMIC_ULMFIT_DATA to the folder that holds them")
+    if path.exists():
+        return path
+    raise InputNotFoundError(
+        path,
+        "this study's data are not here",
+        "nbs/studies/README.md says what they are; set GENOMIC_ULMFIT_DATA to the folder that holds them",
+    )
 
 
 def labelled(files: dict) -> pd.DataFrame:
@@ -52,7 +63,8 @@ def overlap_groups(sequences, k: int = 20) -> np.ndarray:
     words = {}
     for row, s in enumerate(sequences):
         other = _reverse_complement(s)
-        for i in range(len(s) - k + 1): words.setdefault(min(s[i : i + k], other[len(s) - k - i : len(s) - i]), []).append(row)
+        for i in range(len(s) - k + 1):
+            words.setdefault(min(s[i : i + k], other[len(s) - k - i : len(s) - i]), []).append(row)
     pairs = np.array([(rows[0], r) for rows in words.values() for r in rows[1:]], np.int64).reshape(-1, 2)
     graph = sparse.coo_matrix((np.ones(len(pairs)), pairs.T), shape=(len(sequences),) * 2)
     return sparse.csgraph.connected_components(graph, directed=False)[1]
@@ -61,20 +73,24 @@ def overlap_groups(sequences, k: int = 20) -> np.ndarray:
 def dinucleotide_shuffle(sequence: str, rng: np.random.Generator) -> str:
     """The sequence in another order with the same counts of each pair of neighbours (Altschul & Erickson 1985)."""
     after = {}
-    for a, b in zip(sequence, sequence[1:]): after.setdefault(a, []).append(b)
+    for a, b in zip(sequence, sequence[1:]):
+        after.setdefault(a, []).append(b)
     final = sequence[-1]
 
-    def leads(a, exits, seen=()): return a == final or (a not in seen and leads(after[a][exits[a]], exits, (*seen, a)))
+    def leads(a, exits, seen=()):
+        return a == final or (a not in seen and leads(after[a][exits[a]], exits, (*seen, a)))
 
     while True:  # the last exits from all letters have to lead to the final letter
         exits = {a: rng.integers(len(b)) for a, b in after.items() if a != final}
-        if all(leads(a, exits) for a in exits): break
+        if all(leads(a, exits) for a in exits):
+            break
     order = {}
     for a, b in after.items():
         last = [b.pop(exits[a])] if a in exits else []
         order[a] = iter([*rng.permutation(b), *last]) if b else iter(last)
     out = [sequence[0]]
-    while len(out) < len(sequence): out.append(next(order[out[-1]]))
+    while len(out) < len(sequence):
+        out.append(next(order[out[-1]]))
     return "".join(out)
 
 
@@ -83,15 +99,21 @@ def kraken2_rows(x, tree, database: Path, confidence: float) -> np.ndarray:
     with tempfile.NamedTemporaryFile("w", suffix=".fa") as file:
         file.writelines(f">{i}\n{decode_bases(r)}\n" for i, r in enumerate(x))
         file.flush()
-        done = subprocess.run(["kraken2", "--db", str(database), "--confidence", str(confidence), file.name], check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            ["kraken2", "--db", str(database), "--confidence", str(confidence), file.name],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
     row = {str(t): i for i, t in enumerate(tree.nodes["taxid"])} | {"0": -1}
     return np.array([row[line.split("\t")[2]] for line in done.stdout.splitlines()], np.int16)
 
 
 # ---------------------------------------------------------------- splits
 
+
 def random_split(table: pd.DataFrame, seed: int) -> pd.Series:
-    """train, valid and test at random, 0.75 : 0.10 : 0.15, with the same share of each label (the published kind of split)."""
+    """train, valid and test at random, 0.75 : 0.10 : 0.15, the same share of each label (as published)."""
     _, rest = train_test_split(table.index, test_size=0.25, stratify=table["label"], random_state=seed)
     valid, test = train_test_split(rest, test_size=0.6, stratify=table["label"][rest], random_state=seed)
     return _marked(table, valid, test)
@@ -122,6 +144,7 @@ def leaked(table: pd.DataFrame, split: pd.Series, groups: np.ndarray) -> float:
 
 # ---------------------------------------------------------------- results
 
+
 class Results:
     """One JSON line a cell of the tables, kept in docs/results; cells that are there are not made again."""
 
@@ -131,16 +154,20 @@ class Results:
 
     def rows(self) -> pd.DataFrame:
         """All cells so far."""
-        return pd.DataFrame([json.loads(line) for line in self.file.read_text().splitlines()] if self.file.exists() else [])
+        return pd.DataFrame(
+            [json.loads(line) for line in self.file.read_text().splitlines()] if self.file.exists() else []
+        )
 
     def cell(self, make, **key):
         """Make a cell unless it is there: `make()` gives its figures as a dict; the seconds are noted."""
         rows = self.rows()
-        if len(rows) and (rows.reindex(columns=list(key)) == pd.Series(key)).all(axis=1).any(): return
+        if len(rows) and (rows.reindex(columns=list(key)) == pd.Series(key)).all(axis=1).any():
+            return
         start = time.monotonic()
         figures = make()
         line = json.dumps({**key, **figures, "seconds": round(time.monotonic() - start, 1)})
-        with open(self.file, "a") as f: f.write(line + "\n")
+        with open(self.file, "a") as f:
+            f.write(line + "\n")
         print(line, flush=True)
 
 
@@ -150,8 +177,9 @@ def figures(y, probs, classes) -> dict:
     return {"n": m["n"], **{k: round(m[k], 4) for k in ("accuracy", "mcc", "macro_f1")}}
 
 
-# (study, row of its table): published figures, MCC but for 16s (accuracy). CNNProm: Umarov & Solovyev 2017, table 2. ULMFiT 2019:
-# K. Heyer, github.com/kheyer/Genomic-ULMFiT, one random split. CNN and DBN: Fiannaca et al. 2018. Enhancers: PMC10339552, table 4.
+# (study, row of its table): published figures, MCC but for 16s (accuracy). CNNProm: Umarov & Solovyev 2017, table 2.
+# ULMFiT 2019: K. Heyer, github.com/kheyer/Genomic-ULMFiT, one random split. CNN and DBN: Fiannaca et al. 2018.
+# Enhancers: PMC10339552, table 4.
 PUBLISHED = {
     ("promoters", "E. coli", "random"): "CNNProm .84; ULMFiT 2019 .871",
     ("promoters", "B. subtilis", "random"): "CNNProm .86; ULMFiT 2019 .759",
@@ -162,11 +190,19 @@ PUBLISHED = {
     ("regulatory", "Arabidopsis, no TATA"): "CNNProm .86; iPTT(2 L)-CNN .91",
     ("regulatory", "mouse, TATA"): "CNNProm .93; iPTT(2 L)-CNN .93",
 }
-COLUMNS = ["majority", "k-mer logistic regression", "k-mer naive Bayes", "from scratch", "pretrained", "pretrained, LM tuned", "pretrained + k-mer models"]
+COLUMNS = [
+    "majority",
+    "k-mer logistic regression",
+    "k-mer naive Bayes",
+    "from scratch",
+    "pretrained",
+    "pretrained, LM tuned",
+    "pretrained + k-mer models",
+]
 
 
 def summary(rows: pd.DataFrame, by: list, figure: str = "mcc") -> pd.DataFrame:
-    """Mean ± standard deviation of a figure over the seeds (their number in brackets), a row per `by`, a column per method."""
+    """Mean ± standard deviation of a figure over the seeds (their number), a row per `by`, a column per method."""
     text = lambda v: f"{v.mean():.3f} ± {v.std(ddof=0):.3f} ({len(v)})"
     found = rows.groupby([*by, "method"], sort=False)[figure].agg(text).unstack("method")
     found = found[[c for c in COLUMNS if c in found] + [c for c in found if c not in COLUMNS]].fillna("")
@@ -175,6 +211,7 @@ def summary(rows: pd.DataFrame, by: list, figure: str = "mcc") -> pd.DataFrame:
 
 
 # ---------------------------------------------------------------- methods
+
 
 def codes(table: pd.DataFrame) -> list:
     """Base codes of the sequences of a table."""
@@ -196,7 +233,9 @@ def majority(parts, classes):
 def logistic_regression(parts, classes, stranded, ks=(3, 4, 5, 6), Cs=(1e-3, 1e-2, 1e-1, 1)):
     """On k-mer counts; k and the penalty chosen on valid."""
     valid = codes(parts["valid"]), numbers(parts["valid"], classes)
-    model = fit_kmer_logreg(codes(parts["train"]), numbers(parts["train"], classes), valid, ks=ks, Cs=Cs, stranded=stranded)
+    model = fit_kmer_logreg(
+        codes(parts["train"]), numbers(parts["train"], classes), valid, ks=ks, Cs=Cs, stranded=stranded
+    )
     return model.predict_proba(codes(parts["test"]))
 
 
@@ -208,7 +247,8 @@ def naive_bayes(parts, classes, stranded, ks=(3, 4, 5, 6, 7, 8, 12)):
 
 
 def network(
-    parts, classes,
+    parts,
+    classes,
     pretrained=None,  # a language model, or None to begin from scratch
     preset="small",  # sizes and k-mers of a network from scratch: those of the pretrained one it stands beside
     tokenizer=KmerTokenizer(6, 6),
@@ -224,34 +264,71 @@ def network(
     learned = pd.concat([parts[s].assign(split=s) for s in ("train", "valid")])
     set_seed(seed)
     start = tuned(pretrained, learned, tune, seed) if tune else pretrained
-    dls = ReadDataLoaders.from_df(learned, pretrained.tokenizer if pretrained else tokenizer, bs=bs, seed=seed, stranded=stranded)
+    dls = ReadDataLoaders.from_df(
+        learned, pretrained.tokenizer if pretrained else tokenizer, bs=bs, seed=seed, stranded=stranded
+    )
     learn = genome_classifier_learner(dls, pretrained=start, preset=preset, drop_mult=drop_mult)
-    with learn.no_bar(), learn.no_logging(): learn.fit_budget(lr, epochs=epochs)
+    with learn.no_bar(), learn.no_logging():
+        learn.fit_budget(lr, epochs=epochs)
     assert dls.classes == list(classes)
     return learn.to_model().predict_proba(parts["test"]["sequence"].tolist())
 
 
 def stacked(valid: list, y, test: list):
-    """Class probabilities of several methods of two classes in one: a logistic regression on their log-odds, fitted on the validation part."""
+    """Class probabilities of several methods in one: a logistic regression on their log-odds of the valid part."""
     odds = lambda probs: np.stack([np.log(np.clip(p[:, 1], 1e-3, 1) / np.clip(p[:, 0], 1e-3, 1)) for p in probs], 1)
     return LogisticRegression(C=0.1).fit(odds(valid), y).predict_proba(odds(test))
 
 
 def tuned(model, table, epochs: int, seed: int):
     """The language model after some epochs on the training sequences."""
-    dls = GenomeLMDataLoaders.from_df(table, tokenizer=model.tokenizer, tokens=model.tokenizer.n_tokens(int(table["sequence"].str.len().max())) - 1, seed=seed)
+    dls = GenomeLMDataLoaders.from_df(
+        table,
+        tokenizer=model.tokenizer,
+        tokens=model.tokenizer.n_tokens(int(table["sequence"].str.len().max())) - 1,
+        seed=seed,
+    )
     learn = genome_lm_learner(dls, pretrained=model)
-    with learn.no_bar(), learn.no_logging(): learn.fit_budget(2e-3, epochs=epochs, lr_div=2)
+    with learn.no_bar(), learn.no_logging():
+        learn.fit_budget(2e-3, epochs=epochs, lr_div=2)
     return learn.to_model()
 
 
 def taxa_network(folder: Path, corpus: Path, preset: str, lr: float, *more: str) -> bool:
     """A classifier of species for the studies of taxa, trained on a GPU unless it is there; whether it is there now."""
-    command = ["train", corpus, "--out", folder, "--label", "species", "--preset", preset, "--k", 6, "--stride", 6, "--length", "75-300", "--errors", 0.005, "--minutes", 8.3, "--parts", 8, "--lr", lr, "--bs", 2048, *more]
+    command = [
+        "train",
+        corpus,
+        "--out",
+        folder,
+        "--label",
+        "species",
+        "--preset",
+        preset,
+        "--k",
+        6,
+        "--stride",
+        6,
+        "--length",
+        "75-300",
+        "--errors",
+        0.005,
+        "--minutes",
+        8.3,
+        "--parts",
+        8,
+        "--lr",
+        lr,
+        "--bs",
+        2048,
+        *more,
+    ]
     print("genomic-ulmfit", *(str(c).replace(f"{ROOT}/", "") for c in command))
     there = (folder / "config.json").exists
-    if not there() and torch.cuda.is_available(): subprocess.run([COMMAND, *map(str, command), "--resume"], check=True, capture_output=True)
+    if not there() and torch.cuda.is_available():
+        subprocess.run([COMMAND, *map(str, command), "--resume"], check=True, capture_output=True)
     return there()
 
 
-def _reverse_complement(letters: str) -> str: return decode_bases(reverse_complement(encode_bases(letters)))
+def _reverse_complement(letters: str) -> str:
+    return decode_bases(reverse_complement(encode_bases(letters)))

@@ -1,0 +1,124 @@
+"""Checks in notebooks check something: no assertion that cannot fail, no expected failure that never runs."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted(path for path in (ROOT / "nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+
+# What a cell shows when its last value was never run.
+NEVER_RUN = re.compile(r"<(async_)?generator object|<coroutine object|GeneratorContextManager")
+
+
+def cells(path):
+    return [c for c in json.loads(path.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == "code"]
+
+
+def tree_of(source):
+    """The syntax tree of a cell, lines of the shell and magics aside."""
+    lines = ["pass" if re.match(r"\s*[!%]", line) else line for line in source.splitlines()]
+    if source.lstrip().startswith("%%"):
+        return ast.parse("")
+    return ast.parse("\n".join(lines))
+
+
+def name_of(call):
+    """The last part of a called name: `expect_fail` of `test.expect_fail(…)`."""
+    return getattr(call.func, "attr", getattr(call.func, "id", ""))
+
+
+def never_entered(tree):
+    """Calls of `expect_fail` that no `with` enters: they make a context manager and check nothing."""
+    entered = {id(i.context_expr) for w in ast.walk(tree) if isinstance(w, ast.With) for i in w.items}
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and name_of(node) == "expect_fail"]
+    return [ast.unparse(call) for call in calls if id(call) not in entered]
+
+
+def handed_a_function(tree):
+    """Calls of `expect_fail` with a function to call: it would be taken for the class of the error."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and name_of(node) == "expect_fail"]
+    return [ast.unparse(call) for call in calls if any(isinstance(a, ast.Lambda) for a in call.args)]
+
+
+def always_true(tree):
+    """Assertions of what is never false: a generator, a function, a tuple, a constant."""
+    never_false = (ast.GeneratorExp, ast.Lambda, ast.JoinedStr, ast.List, ast.Dict)
+    found = []
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Assert):
+            continue
+        test = node.test
+        constant = isinstance(test, ast.Constant) and bool(test.value)
+        if constant or isinstance(test, never_false) or (isinstance(test, ast.Tuple) and test.elts):
+            found.append(ast.unparse(node))
+    return found
+
+
+def unused_generators(tree):
+    """Statements that make a generator and throw it away."""
+    return [ast.unparse(n) for n in ast.walk(tree) if isinstance(n, ast.Expr) and isinstance(n.value, ast.GeneratorExp)]
+
+
+CHECKS = (never_entered, handed_a_function, always_true, unused_generators)
+
+
+def no_ops(source):
+    tree = tree_of(source)
+    return [place for check in CHECKS for place in check(tree)]
+
+
+def shown(cell):
+    """What a cell shows as its last value."""
+    data = [output.get("data", {}).get("text/plain", []) for output in cell["outputs"]]
+    return ["".join(lines) for lines in data]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_check_can_fail(path):
+    assert [place for cell in cells(path) for place in no_ops("".join(cell["source"]))] == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_no_cell_shows_what_never_ran(path):
+    assert [text for cell in cells(path) for text in shown(cell) if NEVER_RUN.search(text)] == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "expect_fail(lambda: read('x'), contains='no such file')",
+        "test.expect_fail(lambda: read('x'))",
+        "with expect_fail(lambda: read('x')): pass",
+        "def check():\n    expect_fail(ValueError)",
+        "assert (x > 0 for x in values)",
+        "assert (values == other, 'they differ')",
+        "assert lambda: values == other",
+        "assert 'text'",
+        "(check(x) for x in values)",
+    ],
+)
+def test_a_check_that_cannot_fail_is_seen(source):
+    assert no_ops(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "with expect_fail(ValueError, contains='no such file'): read('x')",
+        "!ls\nassert all(x > 0 for x in values), 'negative'",
+        "%%time\nread('x'",
+        "assert values == (1, 2)",
+    ],
+)
+def test_a_check_that_can_fail_is_let_be(source):
+    assert not no_ops(source)
+
+
+@pytest.mark.parametrize("text", ["<generator object f at 0x7f>", "<contextlib._GeneratorContextManager at 0x7f>"])
+def test_a_value_that_never_ran_is_seen(text):
+    cell = {"outputs": [{"data": {"text/plain": [text]}}]}
+    assert any(NEVER_RUN.search(t) for t in shown(cell))
