@@ -29,7 +29,7 @@ class Preset:
     weight_p: float = 0.2  # DropConnect on the hidden-to-hidden weights
     output_p: float = 0.1  # dropout before the decoder
 
-# %% ../../nbs/21_awdlstm.ipynb #c978c500
+# %% ../../nbs/21_awdlstm.ipynb #1f65d215
 PRESETS = {
     "nano": Preset(64, 128, 2),
     "tiny": Preset(64, 256, 2),
@@ -37,7 +37,7 @@ PRESETS = {
     "full": Preset(400, 1152, 3),
 }
 
-
+# %% ../../nbs/21_awdlstm.ipynb #0276cf80
 def get_preset(
     preset: str | Preset,  # a name in `PRESETS`, or a preset of one's own
 ) -> Preset:
@@ -168,7 +168,7 @@ _LARGE = 600_000  # a quarter of a layer's weights, from which on `_LargeLSTM` i
 # On a GPU: DropConnect makes new weights each time, and cuDNN packs them.
 warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
 
-# %% ../../nbs/21_awdlstm.ipynb #b3e60f67
+# %% ../../nbs/21_awdlstm.ipynb #60c48269
 class WeightDropLSTM(nn.Module):
     "One LSTM layer with DropConnect on its hidden-to-hidden weights; parameters named as in fastai's `WeightDropout`."
 
@@ -181,14 +181,14 @@ class WeightDropLSTM(nn.Module):
         super().__init__()
         self.module = nn.LSTM(n_in, n_out, batch_first=True)
         self.weight_p = weight_p
-        self.weight_hh_l0_raw = nn.Parameter(self.module.weight_hh_l0.data)
+        self.weight_hh_l0_raw = nn.Parameter(self.module.get_parameter("weight_hh_l0").data)
         del self.module._parameters["weight_hh_l0"]
 
     def forward(
         self,
         x: torch.Tensor,  # (batch, positions, n_in)
     ) -> torch.Tensor:  # (batch, positions, n_out)
-        w_hh = self.weight_hh_l0_raw
+        w_hh: torch.Tensor = self.weight_hh_l0_raw
         if self.training and self.weight_p: w_hh = w_hh * dropout_bytes(w_hh, self.weight_p)
         if self._is_large(x): return self._matrix_products(x, w_hh)
         return self._fused(x, w_hh)
@@ -281,9 +281,9 @@ def language_model(
     encoder = AWDLSTM(tokenizer, preset, drop_mult)
     return nn.Sequential(encoder, LMDecoder(encoder, preset.output_p * drop_mult))
 
-# %% ../../nbs/21_awdlstm.ipynb #a413e193
+# %% ../../nbs/21_awdlstm.ipynb #73345f3b
 def lm_groups(
-    model: nn.Sequential,  # from `language_model`
+    model,  # from `language_model`
 ) -> list[list[nn.Parameter]]:
     "Parameter groups of a language model: each LSTM layer, then embedding and decoder (tied)."
     encoder = model[0]

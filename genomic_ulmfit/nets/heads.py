@@ -12,12 +12,12 @@ from torch import nn
 from .awdlstm import AWDLSTM, Preset, get_preset
 from ..text.kmers import PAD, KmerTokenizer, kmer_embedding_init
 
-# %% ../../nbs/23_heads.ipynb #222953ab
+# %% ../../nbs/23_heads.ipynb #74f5bbc9
 _LAST_SCALE = 2  # these three bring the spread between reads to about 1
 _LARGEST_SCALE = 4
 _MEAN_SCALE = 8
 
-
+# %% ../../nbs/23_heads.ipynb #d024be70
 def pool(
     encoded: torch.Tensor,  # last layer, (batch, positions, emb)
     ids: torch.Tensor,  # token ids, (batch, positions); the first of a row is never padding

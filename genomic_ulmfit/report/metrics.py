@@ -17,7 +17,7 @@ from sklearn import metrics as sk
 
 from ..text.kmers import NO_LOSS, bits_per_letter
 
-# %% ../../nbs/30_metrics.ipynb #e8cb0bd1
+# %% ../../nbs/30_metrics.ipynb #f785cf4a
 _ROUNDING = 1e-6  # a probability may be that far below 0 or above 1
 
 
@@ -29,7 +29,7 @@ def _check_probabilities(probs: np.ndarray):
     if low < -_ROUNDING or high > 1 + _ROUNDING:
         raise ValueError(f"probabilities must be 0 to 1, found {low:g} to {high:g}: are they logits?")
 
-
+# %% ../../nbs/30_metrics.ipynb #07396596
 def _check_labels(y: np.ndarray, n_classes: int):
     "Raise `ValueError` where labels, (n,), are no class numbers below `n_classes`."
     if y.dtype.kind not in "iub": raise ValueError(f"labels must be class numbers, not {y.dtype}")
@@ -155,7 +155,7 @@ def paired_difference(
     better = _correct(y, probs).astype(float) - _correct(y, other)
     return {"accuracy": float(better.mean()), "standard_error": float(better.std() / math.sqrt(len(better)))}
 
-# %% ../../nbs/30_metrics.ipynb #07605986
+# %% ../../nbs/30_metrics.ipynb #d1696fd3
 def _call_figures(
     y: np.ndarray,  # truth, (n,): 1 positive, 0 negative
     called: np.ndarray,  # calls, (n,): 1 positive, 0 negative
@@ -169,7 +169,7 @@ def _call_figures(
         "mcc": _correlation(y, called),
     }
 
-
+# %% ../../nbs/30_metrics.ipynb #6b79ed10
 def _ranking_figures(
     y: np.ndarray,  # truth, (n,): 1 positive, 0 negative
     p: np.ndarray,  # probability of the positive class, (n,)

@@ -25,15 +25,17 @@ def _read_file(path: Path) -> pd.DataFrame:
         remedy = "Give a TSV, or a CSV named .csv, with a header line"
         raise InputError(path, f"is not a table ({error})", remedy) from error
 
-# %% ../../nbs/05_tables.ipynb #2048d845
+# %% ../../nbs/05_tables.ipynb #d4cd8e4e
 def read_table(
     source,  # a TSV or CSV file, or a DataFrame
     required: Iterable[str] = (),  # columns that must be there
 ) -> pd.DataFrame:  # the table; a file's with everything as text
     "A table of labels. Raises `InputError` for a missing or empty file and for missing columns."
-    in_memory = isinstance(source, pd.DataFrame)
-    where = "the table" if in_memory else Path(source)
-    table = source.copy() if in_memory else _read_file(where)
+    where: str | Path = "the table"
+    if isinstance(source, pd.DataFrame): table = source.copy()
+    else:
+        where = Path(source)
+        table = _read_file(where)
     for column in required:
         if column in table: continue
         raise InputError(where, f"has no column {column!r}", f"Its columns are: {', '.join(map(str, table.columns))}")

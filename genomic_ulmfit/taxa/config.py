@@ -6,7 +6,7 @@
 __all__ = ['INFINITE', 'CONFUSION_RANGES', 'RELATIVES', 'TAXA_FILE', 'TAXA_FORMAT', 'FAR', 'take_column', 'Confusion',
            'confusion_from_dict', 'TaxonConfig', 'taxon_config_from_dict', 'read_taxon_config']
 
-# %% ../../nbs/65_taxon_config.ipynb #7215bd1a
+# %% ../../nbs/65_taxon_config.ipynb #54630ecf
 import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ..model.config import REMEDY, number_setting, setting
+from ..model.folder import read_json
 from ..seq.errors import InputError
 from ..seq.files import written
 from .calibration import Calibration
@@ -151,15 +152,15 @@ def _calibration(known: dict, where) -> Calibration:
     ranges = {name: (low.get(name, -FAR), high.get(name, FAR)) for name in known}
     return Calibration(**{name: number_setting(known, name, float, *ranges[name], where) for name in known})
 
-# %% ../../nbs/65_taxon_config.ipynb #de4b3d38
+# %% ../../nbs/65_taxon_config.ipynb #183eb409
 def taxon_config_from_dict(
     known: dict,  # made by `TaxonConfig.to_dict`
     where,  # named in the errors
 ) -> TaxonConfig:
     "What `to_dict` wrote. Raises `InputError` for another format, and for settings that make no sense."
-    if not isinstance(known, dict) or known.get("format") != TAXA_FORMAT:
-        made = known.get("format") if isinstance(known, dict) else None
-        raise InputError(where, f"has the format {made!r}, not {TAXA_FORMAT}", "Use the version that made it")
+    if known.get("format") != TAXA_FORMAT:
+        problem = f"has the format {known.get('format')!r}, not {TAXA_FORMAT}"
+        raise InputError(where, problem, "Use the version that made it")
     _check_tree(setting(known, "taxonomy", dict, where), where)
     tree = taxonomy_from_dict(known["taxonomy"])
     confusion = None
@@ -186,18 +187,14 @@ def _from_about(about: dict) -> dict:
     kept = {name: about[name] for name in _KEPT_IN_ABOUT}
     return {"format": TAXA_FORMAT, **kept, "words": bool(about.get("words")), "confusion": confusion}
 
-# %% ../../nbs/65_taxon_config.ipynb #d4e15b69
+# %% ../../nbs/65_taxon_config.ipynb #4422c09f
 def read_taxon_config(
     folder,  # of a model
     about: dict,  # the notes in its `config.json`, which held the settings before they had their own file
 ) -> TaxonConfig:
     "The settings of a model of taxa. Raises `InputError` where there are none, and where they make no sense."
     path = Path(folder) / TAXA_FILE
-    if path.is_file():
-        try: return taxon_config_from_dict(json.loads(path.read_text()), path)
-        except ValueError as error:
-            if isinstance(error, InputError): raise
-            raise InputError(path, f"is not JSON ({error})", REMEDY) from error
+    if path.is_file(): return taxon_config_from_dict(read_json(path), path)
     if set(_KEPT_IN_ABOUT) <= set(about):
         return taxon_config_from_dict(_from_about(about), Path(folder) / "config.json")
     remedy = "Run `genomic-ulmfit calibrate` on it; `genomic-ulmfit predict` needs neither"

@@ -7,7 +7,7 @@ __all__ = ['RANKS', 'CUSTOM_TAXID', 'node_depths', 'kraken_codes', 'rows_by_rank
            'tree_from_lineages', 'taxonomy_from_table', 'taxonomy_from_gtdb', 'taxonomy_from_ncbi', 'read_taxonomy',
            'taxonomy_to_dict', 'taxonomy_from_dict']
 
-# %% ../../nbs/60_taxonomy.ipynb #3c3e7bbb
+# %% ../../nbs/60_taxonomy.ipynb #1897da78
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import count
@@ -15,8 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from taxonomy import Taxonomy as Taxdump
-from taxonomy import TaxonomyError
+from taxonomy import Taxonomy as Taxdump, TaxonomyError
 
 from ..seq.errors import InputError, InputNotFoundError
 from ..seq.tables import read_table
@@ -65,13 +64,13 @@ def classes_below(parents: Sequence[int], class_rows: np.ndarray) -> np.ndarray:
     for row in range(len(parents) - 1, 0, -1): inside[parents[row]] += inside[row]
     return inside
 
-# %% ../../nbs/60_taxonomy.ipynb #0daabc2b
+# %% ../../nbs/60_taxonomy.ipynb #f6ad4076
 class Taxonomy:
     "A tree of taxa; the classes of a model are some of its nodes."
 
     def __init__(
         self,
-        nodes: pd.DataFrame,  # columns taxid, parent (row number; of the root -1), rank, name; a parent before its children
+        nodes: pd.DataFrame,  # columns taxid, parent (row number; of the root -1), rank, name; parents come first
         classes: Sequence[str],  # names of the classes
         rows: Sequence[int] | np.ndarray,  # the node of each class
     ):
@@ -100,7 +99,7 @@ class Taxonomy:
     def below(self) -> np.ndarray: return classes_below(self.parents, self.rows)  # (nodes, classes)
 
     def at(self, rank: str, rows=None) -> np.ndarray:
-        "For each class, or each of some `rows`, the node at that rank; -1 where its lineage has none, and for a row of -1."
+        "The node at that rank of each class, or of each of `rows`; -1 where its lineage has none, and for a row of -1."
         rows = self.rows if rows is None else np.asarray(rows)
         return np.where(rows >= 0, self.above[np.maximum(rows, 0), RANKS.index(rank)], -1)
 
@@ -119,7 +118,7 @@ class Taxonomy:
     def sum_up(
         self,
         probs: np.ndarray,  # (reads, classes), then a column for each of `more`
-        more: Sequence[int] | np.ndarray = (),  # rows of further nodes that have probability of their own, beside the classes
+        more: Sequence[int] | np.ndarray = (),  # rows of further nodes that have probability of their own
     ) -> np.ndarray:  # (reads, nodes)
         "The probability of each node: the sum over the classes, and the nodes `more`, below it."
         total = probs[:, : len(self.classes)] @ self.below.T
@@ -140,7 +139,7 @@ def _path_taxids(lineages: dict[str, list[tuple]]) -> dict[tuple, int | None]:
             taxids.setdefault(path, taxid)
     return {path: taxids[path] for path in sorted(taxids)}
 
-# %% ../../nbs/60_taxonomy.ipynb #53c76653
+# %% ../../nbs/60_taxonomy.ipynb #89e0dceb
 def tree_from_lineages(
     lineages: dict[str, list[tuple]],  # class -> steps (rank, name, taxid or None) from the top to the class itself
     where,  # named in errors
@@ -149,22 +148,30 @@ def tree_from_lineages(
     if empty := [label for label, steps in lineages.items() if not steps]:
         raise InputError(where, f"has no taxon for the class {empty[0]!r}", "Give at least one rank")
     taxids = _path_taxids(lineages)
-    given = [taxid for taxid in taxids.values() if taxid is not None]
-    if len(set(given)) < len(given):
+    numbers = [taxid for taxid in taxids.values() if taxid is not None]
+    given = set(numbers)
+    if len(given) < len(numbers):
         raise InputError(where, "gives one taxid to several taxa", "A taxid stands for one taxon with one lineage")
     free = (taxid for taxid in count(CUSTOM_TAXID) if taxid not in given)
     row = {path: number for number, path in enumerate(taxids)}
-    nodes = [
-        (next(free) if taxid is None else taxid, row[path[:-1]] if path else -1, *(path[-1] if path else ("no rank", "root")))
-        for path, taxid in taxids.items()
-    ]
+    nodes = pd.DataFrame([path[-1] if path else ("no rank", "root") for path in taxids], columns=["rank", "name"])
+    nodes.insert(0, "taxid", [next(free) if taxid is None else taxid for taxid in taxids.values()])
+    nodes.insert(1, "parent", [row[path[:-1]] if path else -1 for path in taxids])
     ends = [row[tuple((rank, name) for rank, name, _ in steps)] for steps in lineages.values()]
-    return Taxonomy(pd.DataFrame(nodes, columns=["taxid", "parent", "rank", "name"]), list(lineages), ends)
+    return Taxonomy(nodes, list(lineages), ends)
 
-# %% ../../nbs/60_taxonomy.ipynb #bf3d9848
+# %% ../../nbs/60_taxonomy.ipynb #92ac35bd
 def _taxid_column(table: pd.DataFrame, label: str) -> str | None:
     "The column with the numbers of the classes."
     return next((column for column in ("taxid", f"{label}_taxid") if column in table), None)
+
+
+def _by_class(known: dict, classes: Sequence[str], what: str, label: str, where) -> dict:
+    "What is known of each class, in their order. Raises `InputError` where that is nothing."
+    missing = [name for name in classes if not known.get(name)]
+    if not missing: return {name: known[name] for name in classes}
+    remedy = f"Every class needs one, in a row with its name in the column {label!r}"
+    raise InputError(where, f"has no {what} for {', '.join(map(repr, missing[:5]))}", remedy)
 
 
 def _only(values: Sequence, what: str, name: str, where, record: str | None = None):
@@ -187,7 +194,7 @@ def _table_lineage(rows: pd.DataFrame, label: str, where) -> list[tuple]:
     steps = [(rank, taxon, None) for rank, taxon in zip(ranks, taxa) if taxon]
     return [*steps, (label if label in RANKS else "no rank", name, None if taxid is None else int(float(taxid)))]
 
-# %% ../../nbs/60_taxonomy.ipynb #42bdccdb
+# %% ../../nbs/60_taxonomy.ipynb #9aa682d2
 def taxonomy_from_table(
     table,  # TSV, CSV or DataFrame: a column per rank (domain … species), perhaps `taxid` or, say, `species_taxid`
     classes: Sequence[str],  # the classes of the model
@@ -198,14 +205,9 @@ def taxonomy_from_table(
     rows = read_table(table, [label]).fillna("")
     rows = rows[rows[label].isin(classes)]
     lineages = {name: _table_lineage(lines, label, where) for name, lines in rows.groupby(label)}
-    if missing := sorted(set(classes) - set(lineages)):
-        names = ", ".join(map(repr, missing[:5]))
-        raise InputError(
-            where, f"has no lineage for {names}", f"Every class needs a row with its name in the column {label!r}"
-        )
-    return tree_from_lineages({name: lineages[name] for name in classes}, where)
+    return tree_from_lineages(_by_class(lineages, classes, "lineage", label, where), where)
 
-# %% ../../nbs/60_taxonomy.ipynb #e23bbbe2
+# %% ../../nbs/60_taxonomy.ipynb #e8035d44
 _GTDB_RANKS = {rank[0]: rank for rank in RANKS if rank != "kingdom"}  # by letter; GTDB has no kingdoms
 
 
@@ -222,7 +224,8 @@ def taxonomy_from_gtdb(
     lineages: dict[str, str],  # class -> lineage
 ) -> Taxonomy:
     "A tree from GTDB's lineage strings. Raises `InputError` for a string that isn't one."
-    return tree_from_lineages({label: _gtdb_steps(text, label) for label, text in lineages.items()}, "the GTDB lineages")
+    steps = {label: _gtdb_steps(text, label) for label, text in lineages.items()}
+    return tree_from_lineages(steps, "the GTDB lineages")
 
 # %% ../../nbs/60_taxonomy.ipynb #39b12a5a
 def _read_taxdump(folder: Path) -> Taxdump:
@@ -261,17 +264,7 @@ def taxonomy_from_ncbi(
         lineages[label] = [(taxon.rank, taxon.name, int(taxon.id)) for taxon in upward[-2::-1]]
     return tree_from_lineages(lineages, folder)
 
-# %% ../../nbs/60_taxonomy.ipynb #e0509b23
-def _column_by_class(table: pd.DataFrame, classes: Sequence[str], label: str, column: str, where) -> dict[str, str]:
-    "What a column says of each class. Raises `InputError` where it says nothing."
-    values = dict(zip(table[label], table[column]))
-    if missing := [name for name in classes if not values.get(name)]:
-        names = ", ".join(map(repr, missing[:5]))
-        remedy = f"Every class needs one, in a row with its name in the column {label!r}"
-        raise InputError(where, f"has no {column} for {names}", remedy)
-    return {name: values[name] for name in classes}
-
-# %% ../../nbs/60_taxonomy.ipynb #d97ca517
+# %% ../../nbs/60_taxonomy.ipynb #81228102
 def read_taxonomy(
     table,  # TSV, CSV or DataFrame with the classes in the column `label`
     classes: Sequence[str],  # the classes of the model
@@ -281,12 +274,11 @@ def read_taxonomy(
     "A tree from a table of ranks, of GTDB lineages, or of taxids with NCBI's dump. Raises `InputError` as these do."
     where = "the table" if isinstance(table, pd.DataFrame) else table
     rows = read_table(table, [label]).fillna("")
-    if taxdump:
-        column = _taxid_column(rows, label)
-        if not column: raise InputError(where, "has no column 'taxid'", f"Its columns are: {', '.join(rows.columns)}")
-        return taxonomy_from_ncbi(taxdump, _column_by_class(rows, classes, label, column, where))
-    if "lineage" in rows: return taxonomy_from_gtdb(_column_by_class(rows, classes, label, "lineage", where))
-    return taxonomy_from_table(table, classes, label)
+    column = _taxid_column(rows, label) if taxdump else "lineage"
+    if column is None: raise InputError(where, "has no column 'taxid'", f"Its columns are: {', '.join(rows.columns)}")
+    if column not in rows: return taxonomy_from_table(table, classes, label)
+    known = _by_class(dict(zip(rows[label], rows[column])), classes, column, label, where)
+    return taxonomy_from_ncbi(taxdump, known) if taxdump else taxonomy_from_gtdb(known)
 
 # %% ../../nbs/60_taxonomy.ipynb #96527c96
 def taxonomy_to_dict(tree: Taxonomy) -> dict:

@@ -49,7 +49,7 @@ def _check_file(folder: Path, name: str, manifest: dict):
     if file.stat().st_size != known["bytes"] or (not older and sha256(file) != known["sha256"]):
         raise InputError(file, "was changed after the corpus was built", "Build it again")
 
-# %% ../../nbs/11_corpus.ipynb #f1b096b1
+# %% ../../nbs/11_corpus.ipynb #8345768e
 class GenomeCorpus:
     "A built corpus: `bases` (memory map, uint8 codes) and `records` (a row each with start, length, labels, split)."
 
@@ -60,7 +60,7 @@ class GenomeCorpus:
         self.path = Path(path)
         self.info = _read_manifest(self.path)
         for name in (BASES_FILE, RECORDS_FILE): _check_file(self.path, name, self.info)
-        self.alphabet = get_alphabet(self.info.get("alphabet", DNA.name))  # before there were alphabets, all was DNA
+        self.alphabet = get_alphabet(self.info.get("alphabet", DNA.name), self.path)  # before there was a choice, DNA
         text = {column: str for column in self.labels}
         self.records = pd.read_csv(self.path / RECORDS_FILE, sep="\t", keep_default_na=False, dtype=text)
         self.bases = np.memmap(self.path / BASES_FILE, np.uint8, "r")
@@ -218,7 +218,7 @@ def _manifest(
         "sources": [{"file": row["file"], "split": row["split"], "sha256": sha256(row["path"])} for row in sources],
     }
 
-# %% ../../nbs/11_corpus.ipynb #14b83cc6
+# %% ../../nbs/11_corpus.ipynb #46ff945c
 @patch(cls_method=True)
 def build(
     cls: GenomeCorpus,
@@ -246,4 +246,4 @@ def build(
         writer = _write_records(folder, table, labels, hold_out, summary, progress)
         manifest = _manifest(folder, table, labels, summary, writer)
         (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1))
-    return cls(out)
+    return GenomeCorpus(out)

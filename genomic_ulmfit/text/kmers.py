@@ -151,7 +151,7 @@ def to_dict(self: KmerTokenizer) -> dict:
     "What a configuration has to hold for `from_dict`."
     return {"alphabet": self.alphabet.name, "k": self.k, "stride": self.stride, "vocabulary": VOCAB_SCHEME}
 
-# %% ../../nbs/10_kmers.ipynb #6fe379da
+# %% ../../nbs/10_kmers.ipynb #cab0f74c
 @patch(cls_method=True)
 def from_dict(
     cls: KmerTokenizer,
@@ -164,7 +164,8 @@ def from_dict(
         raise InputError(where, f"has the vocabulary {facts.get('vocabulary')}, not {VOCAB_SCHEME}", remedy)
     for size in ("k", "stride"):
         if type(facts.get(size)) is not int: raise InputError(where, f"{size} is no whole number", remedy, record=size)
-    try: return cls(facts["k"], facts["stride"], get_alphabet(facts.get("alphabet", DNA.name)))
+    alphabet = get_alphabet(facts.get("alphabet", DNA.name), where)
+    try: return KmerTokenizer(facts["k"], facts["stride"], alphabet)
     except ValueError as error: raise InputError(where, str(error), remedy) from error
 
 # %% ../../nbs/10_kmers.ipynb #554c34fd

@@ -7,7 +7,7 @@ __all__ = ['tokenizer_of', 'task_of', 'GenomeLearner', 'LanguageModelLearner', '
            'PredictorLearner', 'genome_classifier_learner', 'measure_pace', 'plan_parts', 'check_loader',
            'starting_state', 'budget_callbacks', 'run_parts']
 
-# %% ../../nbs/54_learner.ipynb #a9912415
+# %% ../../nbs/54_learner.ipynb #fd7968d8
 from dataclasses import asdict
 
 import numpy as np
@@ -25,8 +25,7 @@ from fastcore.basics import patch
 from fastcore.foundation import L
 
 from ..model.config import ModelConfig, PredictorConfig
-import genomic_ulmfit.model.model as _models  # TEMPORARY
-from ..model.model import GenomeModel
+from ..model.model import GenomeModel, LanguageModel, Predictor, pretrained_model
 from ..nets.awdlstm import Preset, get_preset, language_model, lm_groups
 from ..nets.heads import classifier, classifier_groups
 from ..nets.losses import StreamedCrossEntropy
@@ -56,19 +55,6 @@ from genomic_ulmfit.train.checkpoint import (
     training_plan,
 )
 from .processes import n_processes, of_first, say, together
-
-# %% ../../nbs/54_learner.ipynb #d247bef3
-# TEMPORARY until model.model is rebuilt
-if hasattr(_models, "LanguageModel"):
-    LanguageModel = _models.LanguageModel
-    Predictor = _models.Predictor
-    pretrained_model = _models.pretrained_model
-else:
-    def LanguageModel(model, config, about): return GenomeModel(model, config.tokenizer, config.preset, None, about)
-    def Predictor(model, config, about):
-        about = {**about, "read_length": config.read_length} | ({"stranded": True} if config.stranded else {})
-        return GenomeModel(model, config.tokenizer, config.preset, config.task.names, about)
-    def pretrained_model(source, tokenizer): return _models._pretrained(source, tokenizer, "language-model")
 
 # %% ../../nbs/54_learner.ipynb #7c2f19b8
 def tokenizer_of(dls: DataLoaders) -> KmerTokenizer:
@@ -192,9 +178,9 @@ def genome_lm_learner(
     usual = {"loss_func": loss, "metrics": [BitsPerBase(tokenizer.stride)], "splitter": lm_groups}
     return LanguageModelLearner(dls, model, sizes, cbs=cbs, **{"opt_func": fused_adamw, **usual, **kwargs})
 
-# %% ../../nbs/54_learner.ipynb #93004907
+# %% ../../nbs/54_learner.ipynb #80acad31
 def reading_of(dls: DataLoaders) -> dict:
-    "How a model of these loaders is to read: `stranded` and `read_length` of a `PredictorConfig`, where they are known."
+    "How a model of these loaders is to read: `stranded` and `read_length` of a `PredictorConfig`, where known."
     if not isinstance(dls, ReadDataLoaders): return {}
     dataset = dls.train.dataset
     return {"stranded": dataset.stranded, "read_length": dataset.read_length}
