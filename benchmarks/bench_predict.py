@@ -25,16 +25,19 @@ from fastai.text.all import (
 
 from genomic_ulmfit.cli.main import main
 from genomic_ulmfit.model.model import GenomeModel
-from genomic_ulmfit.model.windows import _batches
+from genomic_ulmfit.model.windows import batches_by_length
 from genomic_ulmfit.nets.awdlstm import get_preset
 from genomic_ulmfit.seq.alphabet import decode_bases
 from genomic_ulmfit.text.kmers import KmerTokenizer
 from genomic_ulmfit.text.loaders import ReadDataLoaders
 from genomic_ulmfit.text.reads import LabelledReads
 from genomic_ulmfit.text.spans import Spans
+from genomic_ulmfit.text.task import Classes
 from genomic_ulmfit.train.learner import genome_classifier_learner
 
-LENGTH, CLASSES = 150, 8
+LENGTH = 150  # bases of a read
+CLASSES = 8
+PARTS = Classes([f"part {i}" for i in range(CLASSES)])
 
 
 def reads(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -47,15 +50,13 @@ def reads(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def trained(preset: str, n: int, tokenizer=KmerTokenizer(5, 2)) -> GenomeModel:
     "A classifier trained on some reads."
     datasets = [
-        LabelledReads(
-            Spans.from_sequences(list(x)), y.astype(np.int64), [f"part {i}" for i in range(CLASSES)], tokenizer, bs=64
-        )
+        LabelledReads(Spans.from_sequences(list(x)), y.astype(np.int64), PARTS, tokenizer, bs=64)
         for x, y in (reads(n, 0), reads(64, 1))
     ]
     learn = genome_classifier_learner(ReadDataLoaders.from_datasets(*datasets, device="cpu"), preset=preset)
     with learn.no_bar(), learn.no_logging():
         learn.fit_one_cycle(1, 4e-3)
-    return learn.to_model(read_length=LENGTH)
+    return learn.to_model()
 
 
 def stock(preset: str, tokenizer: KmerTokenizer, codes: np.ndarray):
@@ -84,7 +85,7 @@ def stock(preset: str, tokenizer: KmerTokenizer, codes: np.ndarray):
 def padding_share() -> float:
     "Padded share of the bases of a chunk of reads of 75 to 300 bases."
     length = np.random.default_rng(0).integers(75, 301, 5000)
-    padded = sum(len(rows) * length[rows].max() for rows in _batches(length, 15_000))
+    padded = sum(len(rows) * length[rows].max() for rows in batches_by_length(length, 15_000))
     return 1 - length.sum() / padded
 
 

@@ -113,6 +113,13 @@ def dna_places(name: str, source: str) -> list[str]:
     return [f"{name}: {line.strip()}" for line in lines]
 
 
+def wide_lines(source: str) -> list[int]:
+    """Numbers of the lines that are too wide, those that nbdev writes by itself (places of cells, `__all__`) aside."""
+    written_by_nbdev = re.compile(r"# %%|__all__ = |           '")
+    numbered = enumerate(source.splitlines(), 1)
+    return [number for number, line in numbered if len(line) > WIDTH and not written_by_nbdev.match(line)]
+
+
 def measure(rooms: list[str]) -> dict[str, tuple]:
     """Figure, goal and the places behind it, by title."""
     sources = modules(rooms)
@@ -121,12 +128,7 @@ def measure(rooms: list[str]) -> dict[str, tuple]:
     total = sum(map(len, lines.values()))
     cells = exported_cells(rooms)
     sizes = [size for _, size, _ in cells] or [0]
-    wide = [
-        f"{name}:{i}"
-        for name, text in lines.items()
-        for i, line in enumerate(text, 1)
-        if len(line) > WIDTH and not line.startswith("# %%")
-    ]
+    wide = [f"{name}:{i}" for name, source in sources.items() for i in wide_lines(source)]
     wide_share = 100 * len(wide) / max(total, 1)
     long_cells = [f"{place}: {size} lines: {first}" for place, size, first in cells if size > CELL]
     huge = [f"{place}: {size} lines: {first}" for place, size, first in cells if size > LARGEST_CELL]

@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from genomic_ulmfit import learner
+from genomic_ulmfit.all import load_model
 from genomic_ulmfit.cli.main import main
 from genomic_ulmfit.seq.alphabet import decode_bases
+from genomic_ulmfit.train.checkpoint import Checkpoint
 
 
 def fails(capsys, *argv, names=()):
@@ -134,7 +135,7 @@ def test_train_and_evaluate_from_table_and_fasta(tmp_path, genomes):
     (tmp_path / "t.fa").write_text("".join(f">{r.id}\n{r.sequence}\n" for r in table.itertuples()))
     common = ["--epochs", "2", "--bs", "16", "--preset", "tiny", "--k", "3"]
     assert main(["train", str(tmp_path / "t.tsv"), "--stranded", "--out", str(tmp_path / "m1"), *common]) == 0
-    assert learner.load_model(tmp_path / "m1").stranded
+    assert load_model(tmp_path / "m1").stranded
     assert (
         main(
             [
@@ -189,14 +190,14 @@ def test_ctrl_c_keeps_a_checkpoint_and_resume_goes_on(corpus, tmp_path, capsys, 
         "--window",
         "32",
     ]
-    written = learner.Checkpoint.after_epoch
+    written = Checkpoint.after_epoch
 
     def stop_after_two(self):
         written(self)
         if self.epoch == 1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(learner.Checkpoint, "after_epoch", stop_after_two)
+    monkeypatch.setattr(Checkpoint, "after_epoch", stop_after_two)
     assert main(argv) == 130
     assert "interrupted; go on with resume" in capsys.readouterr().out
     assert [p.name for p in (tmp_path / "lm.checkpoints").iterdir()] == ["epoch-0002"]
@@ -226,25 +227,25 @@ def test_full_disk_while_checkpointing_keeps_the_one_before(corpus, tmp_path, ca
         "--window",
         "32",
     ]
-    write = learner.Checkpoint._write
+    write = Checkpoint.write
 
     def full(self, folder):
         if self.epoch == 2:
             raise OSError(28, "No space left on device")
         write(self, folder)
 
-    monkeypatch.setattr(learner.Checkpoint, "_write", full)
+    monkeypatch.setattr(Checkpoint, "write", full)
     fails(capsys, *argv, names=["No space left", "resume"])
     assert [p.name for p in (tmp_path / "lm.checkpoints").iterdir()] == ["epoch-0002"]
 
 
 def test_full_disk_while_building_leaves_nothing(genomes, tmp_path, capsys, monkeypatch):
-    from genomic_ulmfit import corpus as module
+    from genomic_ulmfit.text import corpus as module
 
     def full(self, *args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module._Writer, "add", full)
+    monkeypatch.setattr(module._CorpusWriter, "add", full)
     fails(
         capsys,
         "corpus",

@@ -1,13 +1,13 @@
 """Behaviour of the library across rooms: leakage, determinism, early stopping, resuming a classifier by the clock."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from fastai.torch_core import set_seed
 
-from genomic_ulmfit import learner
 from genomic_ulmfit.all import (
     SAMPLE,
     CorpusReads,
@@ -24,6 +24,7 @@ from genomic_ulmfit.all import (
     load_model,
     reverse_complement,
 )
+from genomic_ulmfit.model import model as model_module
 from genomic_ulmfit.text.kmers import NO_LOSS
 from genomic_ulmfit.train.checkpoint import last_checkpoint
 
@@ -164,17 +165,17 @@ def test_lower_case_rna_and_n_runs_predict_like_their_letters(models):
 def test_prediction_falls_back_to_float32_where_rounding_changes_classes(models, monkeypatch):
     model, reads = load_model(models / "clf"), ["ACGTTGCAAC" * 10, "GGGCCGCGCC" * 10]
     exact = model.predict_proba(reads, exact=True)
-    assert model.about.get("bfloat16_agreement", 1) >= 0.999, "found out when the model was saved"
-    model.about.pop("bfloat16_agreement", None)
-    honest = type(model)._log_probs
-    monkeypatch.setattr(learner, "has_bf16", lambda device: True)
+    assert (model.config.bfloat16_agreement or 1) >= 0.999, "found out when the model was saved"
+    model.config = replace(model.config, bfloat16_agreement=None)
+    honest = type(model)._to_average
+    monkeypatch.setattr(model_module, "has_bf16", lambda device: True)
     monkeypatch.setattr(
-        type(model), "_log_probs", lambda self, codes, low: honest(self, codes, False)[:, :: -1 if low else 1]
+        type(model), "_to_average", lambda self, codes, rounds: honest(self, codes, False)[:, :: -1 if rounds else 1]
     )
     with pytest.warns(UserWarning, match="predicting in float32"):
         p = model.predict_proba(reads)
     np.testing.assert_array_equal(p, exact)
-    assert model.about["bfloat16_agreement"] < 0.5 and not model.may_round()
+    assert model.config.bfloat16_agreement < 0.5 and not model.may_round()
 
 
 def test_a_corpus_without_valid_says_how_to_get_it(tmp_path):

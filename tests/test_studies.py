@@ -14,7 +14,8 @@ sys.path.insert(0, str(ROOT / "nbs" / "studies"))
 
 import harness  # noqa: E402
 
-from genomic_ulmfit.model.model import GenomeModel  # noqa: E402
+from genomic_ulmfit.model.config import ModelConfig  # noqa: E402
+from genomic_ulmfit.model.model import LanguageModel  # noqa: E402
 from genomic_ulmfit.nets.awdlstm import Preset, language_model  # noqa: E402
 from genomic_ulmfit.text.kmers import KmerTokenizer  # noqa: E402
 
@@ -80,7 +81,7 @@ def test_results_are_kept(tmp_path):
 def test_methods(table):
     parts = harness.split_parts(table, harness.random_split(table, 0))
     y, tokenizer, preset = harness.numbers(parts["test"], CLASSES), KmerTokenizer(2, 2), Preset(8, 16, 1)
-    lm = GenomeModel(language_model(tokenizer, preset), tokenizer, preset)
+    lm = LanguageModel(language_model(tokenizer, preset), ModelConfig(preset, tokenizer))
     accuracy = {
         "majority": harness.majority(parts, CLASSES),
         "logistic regression": harness.logistic_regression(parts, CLASSES, True),
@@ -97,8 +98,8 @@ def test_no_notebook_keeps_a_path_of_a_machine():
     from run_study import without_paths
 
     assert (
-        without_paths(f"{ROOT}/genomic_ulmfit/learner.py:6: W\n/tmp/ipykernel_12/345.py:24: W")
-        == "genomic_ulmfit/learner.py:6: W\ncell:24: W"
+        without_paths(f"{ROOT}/genomic_ulmfit/train/learner.py:6: W\n/tmp/ipykernel_12/345.py:24: W")
+        == "genomic_ulmfit/train/learner.py:6: W\ncell:24: W"
     )
     kept = [
         p.name

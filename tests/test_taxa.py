@@ -8,9 +8,10 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from genomic_ulmfit.taxa.workflows import pair_name
 
 from genomic_ulmfit.all import SAMPLE, GenomeCorpus, InputError, TaxonModel, WordTable, build_words, read_sequences
-from genomic_ulmfit.cli.main import _pair_name, main
+from genomic_ulmfit.cli.main import main
 from genomic_ulmfit.model.folder import model_folder
 from genomic_ulmfit.seq.alphabet import decode_bases
 
@@ -449,7 +450,7 @@ def test_names_of_samples():
         ("1.fq", "2.fq"): "1",
         ("x_1.fq",): "x_1",
     }
-    assert {files: _pair_name(files) for files in names} == names
+    assert {files: pair_name(files) for files in names} == names
 
 
 def test_screen_bad_input(taxa, reads, tmp_path, capsys):

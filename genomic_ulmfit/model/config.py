@@ -70,7 +70,7 @@ def setting(
     if type(value) is kind or (kind is float and type(value) is int): return value
     raise InputError(where, f"{name!r} is {value!r}, which is no {kind.__name__}", REMEDY)
 
-# %% ../../nbs/40_config.ipynb #accc8d44
+# %% ../../nbs/40_config.ipynb #1e439703
 def number_setting(
     known: dict,
     name: str,
@@ -78,7 +78,7 @@ def number_setting(
     low: float,  # the least value
     high: float,  # the highest
     where,
-) -> float:
+):
     "A number of that name, type and range. Raises `InputError`."
     value = setting(known, name, kind, where)
     if low <= value <= high: return value
@@ -101,13 +101,13 @@ def preset_from_dict(
     dropouts = [field.name for field in fields(Preset) if field.name not in sizes]
     return Preset(**sizes, **{name: number_setting(known, name, float, 0, 1, where) for name in dropouts})
 
-# %% ../../nbs/40_config.ipynb #272a3fb1
+# %% ../../nbs/40_config.ipynb #d7bb87bf
 def _tokenizer(known: dict, where) -> KmerTokenizer:
     "The tokenizer that was written down."
     number_setting(known, "stride", int, 1, _MAX_STRIDE, where)
     return KmerTokenizer.from_dict(known, where)
 
-
+# %% ../../nbs/40_config.ipynb #da437607
 def _predictor_settings(known: dict, where) -> dict:
     "Checked settings that a predictor has and a language model hasn't."
     agreement = known.get("bfloat16_agreement")
@@ -119,10 +119,17 @@ def _predictor_settings(known: dict, where) -> dict:
         "bfloat16_agreement": agreement,
     }
 
-# %% ../../nbs/40_config.ipynb #841a0dbc
+# %% ../../nbs/40_config.ipynb #7d879fbc
 CONFIGS = {config.kind: config for config in (ModelConfig, PredictorConfig)}
 
 
+def _check_names(known: dict, kind: str, where):
+    "Raise `InputError` for a setting that no model of that kind has."
+    names = {field.name for field in fields(CONFIGS[kind])} | {"kind"}
+    for name in sorted(known.keys() - names):
+        raise InputError(where, f"the setting {name!r} is unknown", "Use the version that made it")
+
+# %% ../../nbs/40_config.ipynb #bafde2f3
 def config_from_dict(
     known: dict,  # of `ModelConfig.to_dict`
     where="the settings",  # file, named in the error
@@ -130,10 +137,8 @@ def config_from_dict(
     "The settings that were written down. Raises `InputError` for what is missing, unknown, mistyped or out of range."
     kind = setting(known, "kind", str, where)
     if kind not in CONFIGS: raise InputError(where, f"the kind {kind!r} is unknown", f"It can be {', '.join(CONFIGS)}")
-    names = {field.name for field in fields(CONFIGS[kind])}
-    if unknown := sorted(known.keys() - names - {"kind"}):
-        raise InputError(where, f"the setting {unknown[0]!r} is unknown", "Use the version that made it")
-    parts = {
+    _check_names(known, kind, where)
+    parts: dict = {
         "preset": preset_from_dict(setting(known, "preset", dict, where), where),
         "tokenizer": _tokenizer(setting(known, "tokenizer", dict, where), where),
     }

@@ -99,6 +99,3 @@ def agent_taxa(tree: Taxonomy, nodes: list[int]) -> AgentTaxa:
     genus = tree.at("genus")
     genera = np.unique(genus[classes])
     return AgentTaxa(nodes, classes, genera, np.union1d(classes, np.flatnonzero(np.isin(genus, genera[genera >= 0]))))
-
-# %% ../../nbs/70_agents.ipynb #3777a328
-def _rows_of(tree, taxa): return [row for row in taxa_nodes(tree, taxa).values() if row is not None]  # TEMPORARY

@@ -238,6 +238,3 @@ def most_likely(parts: list[WeightedPart], genus: np.ndarray, names: list[str]) 
         return PULL * ((values - start) ** 2).sum() + negative_log_likelihood(calibration(values), parts, genus)
 
     return calibration(minimize(loss, start, bounds=list(zip(low, high)), method="L-BFGS-B").x)
-
-# %% ../../nbs/64_calibration.ipynb #af830eb8
-_kin = same_genus  # To go: the name of old, until its last user takes `same_genus`

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CHUNK_BASES', 'split_mates', 'calls_by_mate', 'has_kmer', 'check_parts', 'TaxonModel', 'chunks_of_reads']
 
-# %% ../../nbs/66_taxon_model.ipynb #bc514344
+# %% ../../nbs/66_taxon_model.ipynb #85cd1f4e
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -20,11 +20,13 @@ from ..seq.alphabet import DNA
 from ..seq.errors import InputError
 from .calibration import Calibration, Evidence, same_genus
 from .calls import Judged, assign, best_class, is_close, rank_figures  # noqa: F401
-from .config import TAXA_FILE, Confusion, TaxonConfig, read_taxon_config
-from .kraken2 import _matches, read_kraken2
+from .config import TAXA_FILE, Confusion, TaxonConfig, notes_only, read_taxon_config
+from .kraken2 import expected_matches, read_kraken2
 from .taxonomy import Taxonomy
 from .words import WordTable
 from ..text.spans import Spans
+
+CHUNK_BASES = 5_000_000  # bases held at a time: a bacterial genome of contigs, or 33,000 short reads
 
 # %% ../../nbs/66_taxon_model.ipynb #7ff555c5
 def split_mates(
@@ -72,7 +74,7 @@ def check_parts(
         if part is not None and part.classes != model.classes:
             raise ValueError(f"the classes of the model and of the {name} are not the same")
 
-# %% ../../nbs/66_taxon_model.ipynb #a823998f
+# %% ../../nbs/66_taxon_model.ipynb #42a02f33
 class TaxonModel:
     "A classifier of DNA reads with the tree over its classes."
 
@@ -124,6 +126,7 @@ class TaxonModel:
         if config.tree.classes != model.classes:
             raise InputError(folder / TAXA_FILE, "has other classes than the network", REMEDY)
         words = WordTable(folder / "words") if config.words else None
+        model.about = notes_only(model.about)
         return cls(model, config.tree, words, config.calibration, config.threshold, config.confusion)
 
 # %% ../../nbs/66_taxon_model.ipynb #ee166052
@@ -195,10 +198,7 @@ def judge(
     best, close = self.closest(evidence, probs, row)
     return Judged(probs, row, evidence.calls, best, close, calls)
 
-# %% ../../nbs/66_taxon_model.ipynb #7d8a931d
-CHUNK_BASES = 5_000_000  # bases held at a time: a bacterial genome of contigs, or 33,000 short reads
-
-
+# %% ../../nbs/66_taxon_model.ipynb #d7fd1d34
 def chunks_of_reads(
     pairs: Iterable[tuple],  # of records
     reads: int,  # at most in a chunk
@@ -216,7 +216,7 @@ def chunks_of_reads(
         left = bases
     if chunk: yield chunk
 
-# %% ../../nbs/66_taxon_model.ipynb #c87e5825
+# %% ../../nbs/66_taxon_model.ipynb #61f7f96a
 @patch
 def classify(
     self: TaxonModel,
@@ -230,11 +230,11 @@ def classify(
     opinions = read_kraken2(kraken2, self.tree) if kraken2 else None
     for held in chunks_of_reads(pairs, chunk):
         reads = [tuple(record.codes for record in mates) for mates in held]
-        second_opinion = _matches(opinions, held, kraken2) if opinions else None
+        second_opinion = expected_matches(opinions, held, kraken2) if opinions else None
         yield held, self.judge(reads, threshold, second_opinion, **kwargs)
     if opinions and (more := next(opinions, None)):
         remedy = "Give Kraken2's output for the same reads, in the same order"
-        raise InputError(kraken2, f"goes on with {more[0]!r} after the last read", remedy)
+        raise InputError(kraken2, f"goes on with {more.name!r} after the last read", remedy)
 
 # %% ../../nbs/66_taxon_model.ipynb #9979e9a2
 @patch

@@ -5,12 +5,11 @@
 # %% auto #0
 __all__ = ['DRAWERS', 'ahead', 'BatchLoader', 'GenomeLMDataLoaders', 'ReadDataLoaders']
 
-# %% ../../nbs/17_loaders.ipynb #5a80eae4
+# %% ../../nbs/17_loaders.ipynb #e048d1d5
 import os
 import time
 from functools import partial
 
-import pandas as pd
 import torch
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
@@ -21,7 +20,7 @@ from ..seq.alphabet import check_alphabet
 from ..seq.errors import InputError
 from .corpus import GenomeCorpus
 from .kmers import KmerTokenizer
-from .labelled import labelled_table, sequence_table, source_name, table_codes, warn_of_leakage
+from .labelled import labelled_table, sequence_table, source_name, split_codes, warn_of_leakage
 from .reads import CorpusReads, LabelledReads
 from .spans import Spans
 from .task import Classes, Task
@@ -106,7 +105,7 @@ class GenomeLMDataLoaders(DataLoaders):
         watch.steps = min(watch.steps, valid_batches)
         return cls(*(BatchLoader(data, device=device or default_device()) for data in (learn, watch)))
 
-# %% ../../nbs/17_loaders.ipynb #acded3c8
+# %% ../../nbs/17_loaders.ipynb #e3a3e08a
 @patch(cls_method=True)
 def from_corpus(
     cls: GenomeLMDataLoaders,
@@ -118,9 +117,11 @@ def from_corpus(
     "From two splits of a corpus. Raises `InputError` where a split has no records, and for another alphabet."
     tokenizer = kwargs.pop("tokenizer", None) or KmerTokenizer()
     check_alphabet(tokenizer.alphabet, corpus.alphabet, corpus.path)
-    return cls.from_spans(*(Spans.from_corpus(corpus, split) for split in (train, valid)), tokenizer, **kwargs)
+    learn = Spans.from_corpus(corpus, train)
+    watch = Spans.from_corpus(corpus, valid)
+    return cls.from_spans(learn, watch, tokenizer, **kwargs)
 
-# %% ../../nbs/17_loaders.ipynb #9e6fb8b7
+# %% ../../nbs/17_loaders.ipynb #87158b6e
 @patch(cls_method=True)
 def from_df(
     cls: GenomeLMDataLoaders,
@@ -132,9 +133,9 @@ def from_df(
     "From a table of sequences. Raises `InputError` for missing columns, splits and letters that don't belong."
     tokenizer = kwargs.pop("tokenizer", None) or KmerTokenizer()
     table = sequence_table(df, sequence, split)
-    parts = [table[table[split] == name] for name in ("train", "valid")]
-    codes = [table_codes(part, sequence, source_name(df), tokenizer.alphabet) for part in parts]
-    return cls.from_spans(*(Spans.from_sequences(part, tokenizer.alphabet) for part in codes), tokenizer, **kwargs)
+    codes = split_codes(table, sequence, split, source_name(df), tokenizer.alphabet)
+    text = {name: Spans.from_sequences(part, tokenizer.alphabet) for name, part in codes.items()}
+    return cls.from_spans(text["train"], text["valid"], tokenizer, **kwargs)
 
 # %% ../../nbs/17_loaders.ipynb #1de8fbf4
 class ReadDataLoaders(DataLoaders):
@@ -156,7 +157,7 @@ class ReadDataLoaders(DataLoaders):
 
     classes = vocab
 
-# %% ../../nbs/17_loaders.ipynb #29fd088e
+# %% ../../nbs/17_loaders.ipynb #e54a07de
 @patch(cls_method=True)
 def from_df(
     cls: ReadDataLoaders,
@@ -174,16 +175,15 @@ def from_df(
     "From a table of sequences with targets."
     where = source_name(df)
     tokenizer = tokenizer or KmerTokenizer()
-    alphabet = tokenizer.alphabet
     table = sequence_table(df, sequence, split, label)
-    rows = {name: (table[split] == name).to_numpy() for name in ("train", "valid")}
-    task = task or Classes.from_targets(table[label][rows["train"]])
+    codes = split_codes(table, sequence, split, where, tokenizer.alphabet)
+    warn_of_leakage(codes["train"], codes["valid"], tokenizer.alphabet)
+    task = task or Classes.from_targets(table[label][table[split] == "train"])
     y = task.encode(table[label].to_numpy(), where)
-    codes = {name: table_codes(table[row], sequence, where, alphabet) for name, row in rows.items()}
-    warn_of_leakage(codes["train"], codes["valid"], alphabet)
     make = partial(LabelledReads, task=task, tokenizer=tokenizer, bs=bs, seed=seed, stranded=stranded)
-    learn = make(Spans.from_sequences(codes["train"], alphabet), y[rows["train"]])
-    watch = make(Spans.from_sequences(codes["valid"], alphabet), y[rows["valid"]], augment=False)
+    text = {name: Spans.from_sequences(part, tokenizer.alphabet) for name, part in codes.items()}
+    learn = make(text["train"], y[table[split] == "train"])
+    watch = make(text["valid"], y[table[split] == "valid"], augment=False)
     return cls.from_datasets(learn, watch, device)
 
 # %% ../../nbs/17_loaders.ipynb #1dd116bb

@@ -21,9 +21,12 @@ from .spans import Spans, gather, warn_of_short
 from .task import Classes, Task
 from .windows import preview_rows
 
-# %% ../../nbs/15_reads.ipynb #ab2b5988
+# %% ../../nbs/15_reads.ipynb #bf8da328
 class ReadBatches:
-    "Batches of sequences with targets: item `i` is batch `i` of `epoch`, of the share of process `rank` of `ranks`."
+    """Batches of sequences with targets: item `i` is batch `i` of `epoch`, of the share of process `rank` of `ranks`.
+
+    Subclasses have `n_batches` in an epoch, the `read_length` of the longest sequence, and items.
+    """
 
     rank = 0
     ranks = 1
@@ -89,11 +92,11 @@ def draw_phases(
     phase = rng.integers(tokenizer.stride, size=len(length))
     return np.minimum(phase, np.maximum(length - tokenizer.k, 0))
 
-# %% ../../nbs/15_reads.ipynb #27debe69
+# %% ../../nbs/15_reads.ipynb #d26c8981
 class LabelledReads(ReadBatches):
     "Batches of given sequences with targets, similar lengths together, in random phases and on random strands."
 
-    _order = (None, None)  # the epoch drawn last, and the order of its sequences
+    _orders: dict[int, np.ndarray] = {}  # the order of the epoch drawn last, by its number
 
     @property
     def read_length(self) -> int: return int(self.spans.length.max(initial=0))  # the longest
@@ -104,10 +107,10 @@ class LabelledReads(ReadBatches):
     def order(self) -> np.ndarray:
         "Numbers of the sequences in the order of the batches; by length without augmentation."
         if not self.augment: return np.argsort(self.spans.length, kind="stable")
-        if self._order[0] != self.epoch:
+        if self.epoch not in self._orders:
             rng = np.random.default_rng((self.seed, self.epoch + 1))
-            self._order = self.epoch, shuffle_by_length(self.spans.length, self.bs, rng)
-        return self._order[1]
+            self._orders = {self.epoch: shuffle_by_length(self.spans.length, self.bs, rng)}
+        return self._orders[self.epoch]
 
     def __getitem__(self, i: int):
         number = self._number(i)

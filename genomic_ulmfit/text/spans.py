@@ -18,15 +18,16 @@ from ..seq.alphabet import DNA, Alphabet
 from .corpus import GenomeCorpus
 from .kmers import KmerTokenizer
 
-# %% ../../nbs/12_spans.ipynb #ad63af15
+# %% ../../nbs/12_spans.ipynb #501ec433
 def release_pages(
     array: np.ndarray,  # in memory, or a view of a mapped file
 ):
     "Unmap what has been read of a mapped file; nothing happens to an array in memory."
-    while isinstance(array, np.ndarray): array = array.base
-    if isinstance(array, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"): array.madvise(mmap.MADV_DONTNEED)
+    owner: object = array
+    while isinstance(owner, np.ndarray): owner = owner.base
+    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"): owner.madvise(mmap.MADV_DONTNEED)
 
-# %% ../../nbs/12_spans.ipynb #f1b57fee
+# %% ../../nbs/12_spans.ipynb #ba1f9fbb
 class Spans(NamedTuple):
     "Sequences as pieces of one array of codes; as many as `len` says."
 
@@ -65,7 +66,7 @@ class Spans(NamedTuple):
         "A checksum of the places and of 64 letters, 8 hex digits: tells one text from another at no cost."
         some = self.codes[:: len(self.codes) // 64 + 1].copy()
         release_pages(self.codes)
-        return f"{zlib.crc32(np.concatenate([self.start, self.length, some])):08x}"
+        return f"{zlib.crc32(np.concatenate([self.start, self.length, some]).tobytes()):08x}"
 
 # %% ../../nbs/12_spans.ipynb #eaa14490
 def gather(
