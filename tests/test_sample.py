@@ -23,44 +23,30 @@ LINEAGES = pd.DataFrame(
 TREE = taxonomy_from_table(LINEAGES, LINEAGES["species"].tolist())
 CLASSES = len(TREE.classes)
 GENOME = np.random.default_rng(0).integers(0, 4, 600).astype(np.uint8)
+PROBS = TREE.sum_up(np.random.default_rng(1).dirichlet(np.ones(CLASSES + 1), 20)[:, :CLASSES].astype(np.float32))
 MOST = 3  # reads of a class whose words are kept: so few that some are always left out
 
-
-@st.composite
-def reads(draw):
-    """What is known of one read: it lies on a short genome, so that many overlap and some are the same."""
-    start = draw(st.integers(0, 500))
-    return {
-        "codes": GENOME[start : start + draw(st.integers(0, 100))],
-        "mate": draw(st.booleans()),
-        "probs": np.array(draw(st.lists(st.floats(0, 1, width=32), min_size=CLASSES, max_size=CLASSES))) / CLASSES,
-        "row": draw(st.integers(-1, len(TREE) - 1)),
-        "best": draw(st.integers(-1, CLASSES - 1)),
-        "close": draw(st.booleans()),
-        "kraken2": draw(st.integers(-1, len(TREE) - 1)),
-    }
-
-
-def column(some, name, kind):
-    return np.array([read[name] for read in some], kind)
+# What is known of one read. It lies on a short genome, so that many overlap and some are the same.
+READ = st.tuples(
+    st.integers(0, 500),  # where it begins
+    st.sampled_from([0, 10, 50, 100]),  # bases
+    st.integers(0, len(PROBS) - 1),  # its probabilities
+    st.integers(-1, len(TREE) - 1),  # the node that it is given to
+    st.integers(-1, CLASSES - 1),  # its best class
+    st.booleans(),  # whether it is close to that
+    st.integers(-1, len(TREE) - 1),  # the node that Kraken2 gives it to
+)
+READS = st.lists(READ, min_size=1, max_size=20)
 
 
 def counted(some, with_words=True, with_kraken2=True) -> Sample:
-    """The sample of some reads, added at once."""
-    probs = np.array([read["probs"] for read in some], np.float32).reshape(-1, CLASSES)
-    best = column(some, "best", int)
-    judged = Judged(
-        TREE.sum_up(probs),
-        column(some, "row", int),
-        [],
-        best,
-        column(some, "close", bool) & (best >= 0),
-        column(some, "kraken2", int) if with_kraken2 else None,
-    )
+    """The sample of some reads, added at once; those that begin at an odd place have a mate."""
+    start, bases, probs, row, best, close, kraken2 = np.array(some, int).reshape(-1, 7).T
+    judged = Judged(PROBS[probs], row, [], best, (close == 1) & (best >= 0), kraken2 if with_kraken2 else None)
+    pieces = [GENOME[first : first + n] for first, n in zip(start, bases)]
     sample = Sample(TREE)
     sample.sketches = Sketches(MOST)
-    sequences = [(read["codes"], read["codes"][::-1]) if read["mate"] else (read["codes"],) for read in some]
-    sample.add(judged, sequences if with_words else None)
+    sample.add(judged, [(p, p[::-1]) if n % 2 else (p,) for p, n in zip(pieces, start)] if with_words else None)
     return sample
 
 
@@ -88,7 +74,7 @@ def added(parts, draw) -> Sample:
 
 
 @settings(deadline=None, max_examples=100)
-@given(data=st.data(), some=st.lists(reads(), min_size=1, max_size=30))
+@given(data=st.data(), some=READS)
 def test_parts_add_up_to_the_whole(data, some):
     cuts = sorted(data.draw(st.lists(st.integers(0, len(some)), max_size=5)))
     edges = [0, *cuts, len(some)]
@@ -97,13 +83,13 @@ def test_parts_add_up_to_the_whole(data, some):
 
 
 @settings(deadline=None, max_examples=50)
-@given(data=st.data(), some=st.lists(reads(), min_size=1, max_size=30))
+@given(data=st.data(), some=READS)
 def test_the_order_of_reads_does_not_matter(data, some):
     assert everything(counted(data.draw(st.permutations(some)))) == everything(counted(some))
 
 
 @settings(deadline=None, max_examples=50)
-@given(some=st.lists(reads(), min_size=1, max_size=20), other=st.lists(reads(), min_size=1, max_size=20))
+@given(some=READS, other=READS)
 def test_parts_with_words_and_kraken2_and_parts_without(some, other):
     one, two = counted(some), counted(other, with_words=False, with_kraken2=False)
     before = everything(one), everything(two)

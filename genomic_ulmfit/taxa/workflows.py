@@ -110,25 +110,27 @@ def sample_name(
     name = Path(first).name.split(".")[0]
     return name if second is None else re.sub(r"[_-]R?1(_\d{3})?$", "", name)
 
-# %% ../../nbs/75_workflows.ipynb #394e60c9
+# %% ../../nbs/75_workflows.ipynb #ee201fc2
 class SampleFiles(NamedTuple):
     "A sample, and where its reads are."
 
     name: str
-    files: tuple  # a file of reads, or a pair of files
-    kraken2: object = None  # file of `kraken2 --output` for the same reads
+    first: str | Path  # file of reads
+    second: str | Path | None = None  # file of their mates
+    kraken2: str | Path | None = None  # file of `kraken2 --output` for the same reads
 
 
 def files_of_sample(
     sample,  # a file, or a pair of files
-) -> tuple:
-    "A file of reads, or two. Raises `InputError` for more."
-    files = (sample,) if isinstance(sample, (str, Path)) else tuple(sample)
-    if len(files) <= 2: return files
+) -> tuple:  # the file of reads; that of their mates, or None
+    "The files of a sample. Raises `InputError` for more than two."
+    files = (sample, None) if isinstance(sample, (str, Path)) else tuple(sample)
+    if len(files) == 1: return files[0], None
+    if len(files) == 2: return files
     remedy = "Join the two files of a pair by a comma, and give samples one by one"
     raise InputError(",".join(map(str, files)), "is more than a pair of files", remedy)
 
-# %% ../../nbs/75_workflows.ipynb #d329ff1b
+# %% ../../nbs/75_workflows.ipynb #b38b370d
 def sample_files(
     samples: Sequence,  # of each a file, or a pair of files
     kraken2: Sequence | None = None,  # of each a file of `kraken2 --output`, in the same order
@@ -141,7 +143,8 @@ def sample_files(
     if kraken2 and len(kraken2) != len(files):
         problem = f"is the last of {len(kraken2)} files of Kraken2, for {len(files)} samples"
         raise InputError(kraken2[-1], problem, "Give --kraken2 once for each sample, and last for the control")
-    return [SampleFiles(*sample) for sample in zip(names, files, kraken2 or [None] * len(files))]
+    matches = kraken2 or [None] * len(files)
+    return [SampleFiles(name, first, second, match) for name, (first, second), match in zip(names, files, matches)]
 
 # %% ../../nbs/75_workflows.ipynb #192cb746
 def check_screenable(model: TaxonModel, agents: pd.DataFrame):
@@ -157,7 +160,7 @@ class ScreenedFiles(NamedTuple):
     totals: dict[str, int]  # sample -> reads
     page: Path  # report.html, with screen.tsv and screen.json beside it
 
-# %% ../../nbs/75_workflows.ipynb #4db9fd2e
+# %% ../../nbs/75_workflows.ipynb #725a81f8
 def screen_files(
     model,  # folder of a calibrated model, or a name in `pretrained_models()`
     samples: Sequence,  # of each a file of reads, or a pair of files
@@ -179,9 +182,9 @@ def screen_files(
     Path(out).mkdir(parents=True, exist_ok=True)
     screens: dict[str, pd.DataFrame] = {}
     totals: dict[str, int] = {}
-    for name, reads, matches in files:
+    for name, first, second, matches in files:
         report = Path(out) / f"{name}.kreport"
-        sample, summary = classify_files(taxa, *reads, report=report, overlaps=True, kraken2=matches, **views)
+        sample, summary = classify_files(taxa, first, second, report, overlaps=True, kraken2=matches, **views)
         screens[name] = screen_sample(sample, taxa, listed)
         totals[name] = sample.reads
         if progress: progress(name, summary)
