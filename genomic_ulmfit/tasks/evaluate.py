@@ -6,7 +6,7 @@
 __all__ = ['FIGURES', 'as_corpus', 'is_table', 'rows_of_split', 'held_out_text', 'Questions', 'drawn_questions',
            'given_questions', 'watched_metrics', 'class_figures', 'task_figures', 'evaluate']
 
-# %% ../../nbs/80_evaluate.ipynb #f481b421
+# %% ../../nbs/80_evaluate.ipynb #a02c25b8
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from fastai.learner import mk_metric
 
 from ..model.model import GenomeModel, LanguageModel, Predictor, load_model
 from ..report.metrics import classification_metrics
-from ..seq.alphabet import Alphabet, check_alphabet
+from ..seq.alphabet import Alphabet
 from ..seq.errors import InputError
 from ..seq.records import read_sequences
 from ..seq.tables import read_table
@@ -69,7 +69,7 @@ class Questions(NamedTuple):
     sequences: list[np.ndarray]  # codes of each
     targets: np.ndarray  # as the task encodes them, (sequences, …)
 
-# %% ../../nbs/80_evaluate.ipynb #2183829a
+# %% ../../nbs/80_evaluate.ipynb #a045c171
 def drawn_questions(
     corpus: GenomeCorpus,
     model: Predictor,
@@ -79,7 +79,6 @@ def drawn_questions(
     **drawing,  # `length`, `error_rate`, `seed`: see `CorpusReads`
 ) -> Questions:
     "Reads drawn from a split of a corpus. Raises `InputError` where the corpus hasn't that label."
-    check_alphabet(model.alphabet, corpus.alphabet, corpus.path)
     if label not in corpus.labels:
         raise InputError(corpus.path, f"has no label {label!r}", f"It has: {', '.join(corpus.labels) or 'none'}")
     dataset = CorpusReads(
