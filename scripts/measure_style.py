@@ -24,7 +24,7 @@ MODULE = 300  # lines
 DNA_ROOMS = ("seq.alphabet", "text.kmers", "taxa.", "all")
 DNA = re.compile(
     r"\b(N_CODE|PAD_CODE|BASES|encode_bases|decode_bases|reverse_complement)\b"
-    r"|4 ?\*\* ?|\"ACGT|'ACGT|& 3\b|3 - codes|codes? [<>]=? [345]\b|% 4\b"
+    r"|(?<!\d)4 ?\*\* ?|\"ACGT|'ACGT|& 3\b|3 - codes|codes? [<>]=? [345]\b|% 4\b"
 )
 
 # Letters that mathematics uses: sizes, counters, matrices and the like, as in the papers that the notebooks name.

@@ -28,7 +28,7 @@ MOST = 3  # reads of a class whose words are kept: so few that some are always l
 
 # What is known of one read. It lies on a short genome, so that many overlap and some are the same.
 READ = st.tuples(
-    st.integers(0, 500),  # where it begins
+    st.integers(0, 9),  # where it begins, in steps of 40 bases
     st.sampled_from([0, 10, 50, 100]),  # bases
     st.integers(0, len(PROBS) - 1),  # its probabilities
     st.integers(-1, len(TREE) - 1),  # the node that it is given to
@@ -43,7 +43,7 @@ def counted(some, with_words=True, with_kraken2=True) -> Sample:
     """The sample of some reads, added at once; those that begin at an odd place have a mate."""
     start, bases, probs, row, best, close, kraken2 = np.array(some, int).reshape(-1, 7).T
     judged = Judged(PROBS[probs], row, [], best, (close == 1) & (best >= 0), kraken2 if with_kraken2 else None)
-    pieces = [GENOME[first : first + n] for first, n in zip(start, bases)]
+    pieces = [GENOME[40 * first : 40 * first + n] for first, n in zip(start, bases)]
     sample = Sample(TREE)
     sample.sketches = Sketches(MOST)
     sample.add(judged, [(p, p[::-1]) if n % 2 else (p,) for p, n in zip(pieces, start)] if with_words else None)
@@ -98,6 +98,14 @@ def test_parts_with_words_and_kraken2_and_parts_without(some, other):
     assert total.kraken2_reads == len(some) and total.reads == len(some) + len(other)
     assert total.sketched.tolist() == one.sketched.tolist()
     assert (everything(one), everything(two)) == before, "parts stay as they are"
+
+
+@pytest.mark.parametrize("close", [(1, 1, 0, 0, 0), (0, 1, 0, 1, 0), (0, 0, 0, 1, 1)])
+def test_copies_of_a_read_that_are_close_or_not(close):
+    """They have the same key: which of them are kept must not depend on the order either."""
+    copies = [(0, 100, 0, 0, 0, flag, -1) for flag in close]
+    assert counted(copies).sketched[0] == MOST
+    assert everything(counted(copies)) == everything(counted(sorted(copies)))
 
 
 def test_an_empty_sample_adds_nothing():

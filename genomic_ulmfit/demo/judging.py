@@ -26,7 +26,7 @@ from ..text.kmers import KmerTokenizer
 from ..text.reads import CorpusReads
 from ..text.spans import Spans
 
-# %% ../../nbs/85_demo_judging.ipynb #8d2b0c08
+# %% ../../nbs/85_demo_judging.ipynb #11d10f6a
 def draw(
     corpus: GenomeCorpus,
     split: str,
@@ -37,8 +37,10 @@ def draw(
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:  # base codes (reads, bases) and class numbers (reads,)
     "Error-free reads of a split, each class equally often."
-    drawn = {"reads": reads, "bs": reads, "augment": False, "seed": seed}
-    codes, y = CorpusReads(corpus, split, label, classes, tokenizer, READ_LENGTH, **drawn)[0]
+    drawn = CorpusReads(
+        corpus, split, label, classes, tokenizer, READ_LENGTH, reads=reads, bs=reads, augment=False, seed=seed
+    )
+    codes, y = drawn[0]
     return codes.numpy(), y.numpy()
 
 # %% ../../nbs/85_demo_judging.ipynb #b5cbd92c

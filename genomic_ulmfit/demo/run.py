@@ -6,7 +6,7 @@
 __all__ = ['SECONDS', 'peak_memory_mb', 'versions', 'data_summary', 'seconds_expected', 'train_stages', 'keep_model', 'compared',
            'judge', 'write_results', 'run_demo']
 
-# %% ../../nbs/87_demo.ipynb #ee3f1ea4
+# %% ../../nbs/87_demo.ipynb #2a869e18
 import json
 import os
 import platform
@@ -23,7 +23,7 @@ from .page import score_table, write_report
 from genomic_ulmfit.demo.training import (
     READ_LENGTH, SHARES, Stages, build_corpus, train_classifier, train_language_model,
 )
-from ..model.model import LanguageModel, Predictor, load_model
+from ..model.model import Predictor, load_model
 from ..report.metrics import classification_metrics, paired_difference
 from ..text.corpus import SAMPLE, GenomeCorpus
 from ..text.kmers import KmerTokenizer
@@ -59,7 +59,7 @@ def seconds_expected(minutes: float) -> dict[str, float]:
     after = {stage: SECONDS[stage] for stage in ("baselines", "evaluation", "sample")}
     return {"corpus": SECONDS["corpus"], **training, **after}
 
-# %% ../../nbs/87_demo.ipynb #03a981cc
+# %% ../../nbs/87_demo.ipynb #cc5b8057
 def train_stages(
     corpus: GenomeCorpus,
     label: str,
@@ -70,16 +70,22 @@ def train_stages(
     stages: Stages,
 ) -> tuple[dict, dict]:  # models and learning curves by stage
     "Pretrain, fine-tune, train the classifier, and the same network from scratch."
-    models: dict[str, LanguageModel | Predictor] = {}
-    curves: dict[str, pd.DataFrame] = {}
-    starts = {"pretrain": None, "finetune": "pretrain", "classifier": "finetune", "from_scratch": None}
-    for stage, start in starts.items():
-        with stages(stage):
-            setting = tokenizer, preset, models.get(start), minutes * SHARES[stage], seed
-            if stage in ("pretrain", "finetune"): trained = train_language_model(corpus, stage, *setting)
-            else: trained = train_classifier(corpus, label, *setting)
-            models[stage], curves[stage] = trained
-    return models, curves
+    curves = {}
+    size = tokenizer, preset
+    minutes_of = {stage: minutes * share for stage, share in SHARES.items()}
+    with stages("pretrain"):
+        budget = minutes_of["pretrain"], seed
+        general, curves["pretrain"] = train_language_model(corpus, "pretrain", *size, None, *budget)
+    with stages("finetune"):
+        budget = minutes_of["finetune"], seed
+        tuned, curves["finetune"] = train_language_model(corpus, "finetune", *size, general, *budget)
+    with stages("classifier"):
+        budget = minutes_of["classifier"], seed
+        model, curves["classifier"] = train_classifier(corpus, label, *size, tuned, *budget)
+    with stages("from_scratch"):
+        budget = minutes_of["from_scratch"], seed
+        scratch, curves["from_scratch"] = train_classifier(corpus, label, *size, None, *budget)
+    return {"pretrain": general, "finetune": tuned, "classifier": model, "from_scratch": scratch}, curves
 
 # %% ../../nbs/87_demo.ipynb #63539327
 def keep_model(

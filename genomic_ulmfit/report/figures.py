@@ -42,13 +42,14 @@ def plot_scores(
     ax.set(xlim=(0, 1.08), xlabel="accuracy")
     return fig
 
-# %% ../../nbs/32_figures.ipynb #dc98a388
+# %% ../../nbs/32_figures.ipynb #32b97c95
 def _focus(
     train: pd.Series,  # losses of training, one a step
     valid: pd.Series,  # losses on held-out text
 ) -> tuple[float, float]:  # lower and upper end of an axis
-    "A range of losses that leaves out the first plunge."
+    "A range of losses that leaves out the first plunge; 0 to 1 where a budget of seconds paid for no step."
     both = np.concatenate([train.to_numpy()[len(train) // 10 :], valid])
+    if not len(both): return 0.0, 1.0
     margin = 0.05 * (both.max() - both.min() or 1)
     return both.min() - margin, both.max() + margin
 

@@ -74,7 +74,7 @@ def check_parts(
         if part is not None and part.classes != model.classes:
             raise ValueError(f"the classes of the model and of the {name} are not the same")
 
-# %% ../../nbs/66_taxon_model.ipynb #42a02f33
+# %% ../../nbs/66_taxon_model.ipynb #7136e7b4
 class TaxonModel:
     "A classifier of DNA reads with the tree over its classes."
 
@@ -99,7 +99,6 @@ class TaxonModel:
         numbers = np.searchsorted(self.genera, genus_rows)
         self.genus = np.where(genus_rows >= 0, numbers, -1)  # the genus of each class, a number in `genera`
         self.same_genus = same_genus(self.genus)  # which classes are of one genus, (classes, classes)
-        self.kin = self.same_genus  # to go: its name of old
 
     def __repr__(self):
         words = f", {self.words!r}" if self.words else ""
