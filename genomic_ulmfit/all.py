@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['InputError', 'Alphabet', 'DNA', 'PROTEIN', 'encode_bases', 'decode_bases', 'reverse_complement', 'SequenceRecord',
            'read_sequences', 'read_table', 'KmerTokenizer', 'SAMPLE', 'GenomeCorpus', 'Spans', 'Task', 'Classes',
-           'LMWindows', 'LabelledReads', 'CorpusReads', 'BatchLoader', 'GenomeLMDataLoaders', 'ReadDataLoaders',
-           'SequenceBlock', 'PRESETS', 'Preset', 'BitsPerBase', 'binary_metrics', 'bits_per_base',
+           'TASKS', 'LMWindows', 'LabelledReads', 'CorpusReads', 'BatchLoader', 'GenomeLMDataLoaders',
+           'ReadDataLoaders', 'SequenceBlock', 'PRESETS', 'Preset', 'BitsPerBase', 'binary_metrics', 'bits_per_base',
            'classification_metrics', 'expected_calibration_error', 'reliability', 'MarkovChain', 'fit_kmer_logreg',
            'fit_kmer_nb', 'kmer_counts', 'markov_bits_per_base', 'plot_confusion', 'plot_curves', 'plot_reliability',
            'plot_scores', 'GenomeModel', 'LanguageModel', 'Predictor', 'load_model', 'pretrained_models',
@@ -16,7 +16,7 @@ __all__ = ['InputError', 'Alphabet', 'DNA', 'PROTEIN', 'encode_bases', 'decode_b
            'read_agents', 'fit_confusion', 'screen_sample', 'compare', 'write_screen', 'calibrate_taxa', 'screen_files',
            'evaluate', 'predict_file', 'run_demo']
 
-# %% ../nbs/99_all.ipynb #9ebeacab
+# %% ../nbs/99_all.ipynb #6db41713
 from fastai.callback.tracker import EarlyStoppingCallback
 from fastai.torch_core import set_seed
 
@@ -38,7 +38,8 @@ from .taxa.calibrate import calibrate
 from .taxa.calibration import Calibration
 from .taxa.confusion import fit_confusion
 from .taxa.formats import classify_files
-from .taxa.model import TaxonModel, rank_figures
+from .taxa.calls import rank_figures
+from .taxa.model import TaxonModel
 from .taxa.page import write_screen
 from .taxa.sample import Sample
 from .taxa.screen import compare, screen_sample
@@ -55,15 +56,15 @@ from .text.kmers import KmerTokenizer
 from .text.loaders import BatchLoader, GenomeLMDataLoaders, ReadDataLoaders
 from .text.reads import CorpusReads, LabelledReads
 from .text.spans import Spans
-from .text.task import Classes, Task
+from .text.task import TASKS, Classes, Task
 from .text.windows import LMWindows
 from .train.learner import GenomeLearner, genome_classifier_learner, genome_lm_learner
 
-# %% ../nbs/99_all.ipynb #964e66a7
+# %% ../nbs/99_all.ipynb #19b87c7f
 _all_ = [
     "InputError", "Alphabet", "DNA", "PROTEIN", "encode_bases", "decode_bases", "reverse_complement",
     "SequenceRecord", "read_sequences", "read_table",
-    "KmerTokenizer", "SAMPLE", "GenomeCorpus", "Spans", "Task", "Classes", "LMWindows", "LabelledReads", "CorpusReads",
+    "KmerTokenizer", "SAMPLE", "GenomeCorpus", "Spans", "Task", "Classes", "TASKS", "LMWindows", "LabelledReads", "CorpusReads",
     "BatchLoader", "GenomeLMDataLoaders", "ReadDataLoaders", "SequenceBlock",
     "PRESETS", "Preset",
     "BitsPerBase", "binary_metrics", "bits_per_base", "classification_metrics", "expected_calibration_error",

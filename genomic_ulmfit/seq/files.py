@@ -69,7 +69,3 @@ def sha256(
     with open(path, "rb") as stream:
         while chunk := stream.read(CHUNK): digest.update(chunk)
     return digest.hexdigest()
-
-# %% ../../nbs/04_files.ipynb #51634315
-# To go: the name of old, until its last user takes `written`.
-_written = written

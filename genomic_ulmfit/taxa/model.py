@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CHUNK_BASES', 'split_mates', 'calls_by_mate', 'has_kmer', 'check_parts', 'TaxonModel', 'chunks_of_reads']
 
-# %% ../../nbs/66_taxon_model.ipynb #85cd1f4e
+# %% ../../nbs/66_taxon_model.ipynb #3bf0d06b
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -18,8 +18,9 @@ from ..model.folder import model_folder
 from ..model.model import Predictor, load_model
 from ..seq.alphabet import DNA
 from ..seq.errors import InputError
+from ..seq.files import written_folder
 from .calibration import Calibration, Evidence, same_genus
-from .calls import Judged, assign, best_class, is_close, rank_figures  # noqa: F401
+from .calls import Judged, assign, best_class, is_close
 from .config import TAXA_FILE, Confusion, TaxonConfig, notes_only, read_taxon_config
 from .kraken2 import expected_matches, read_kraken2
 from .taxonomy import Taxonomy
@@ -235,7 +236,7 @@ def classify(
         remedy = "Give Kraken2's output for the same reads, in the same order"
         raise InputError(kraken2, f"goes on with {more.name!r} after the last read", remedy)
 
-# %% ../../nbs/66_taxon_model.ipynb #9979e9a2
+# %% ../../nbs/66_taxon_model.ipynb #2f4a23da
 @patch
 def save(
     self: TaxonModel,
@@ -245,6 +246,7 @@ def save(
     "Write the model folder. Raises `InputError` where it cannot be written."
     folder = self.model.save(folder, half)
     if self.words is not None and self.words.folder.resolve() != (folder / "words").resolve():
-        shutil.copytree(self.words.folder, folder / "words", dirs_exist_ok=True)
+        with written_folder(folder / "words") as place:
+            shutil.copytree(self.words.folder, place, dirs_exist_ok=True)
     self.config.save(folder)
     return folder

@@ -33,22 +33,22 @@ class ReadWords(NamedTuple):
         held = place[self.read] >= 0
         return ReadWords(self.best[reads], self.close[reads], self.key[reads], self.words[held], place[self.read[held]])
 
-# %% ../../nbs/68_overlaps.ipynb #d60e8846
+# %% ../../nbs/68_overlaps.ipynb #8fa11027
 def join_reads(parts: Sequence[ReadWords]) -> ReadWords:
     "Several lots of reads as one."
     sizes = [len(part.best) for part in parts]
     before = np.repeat(np.cumsum(sizes) - sizes, [len(part.read) for part in parts])  # reads before each word's lot
-    columns = [np.concatenate(column) for column in zip(*parts)]
-    return ReadWords(*columns[:-1], columns[-1] + before)
+    joined = ReadWords(*(np.concatenate(column) for column in zip(*parts)))
+    return joined._replace(read=joined.read + before)
 
-# %% ../../nbs/68_overlaps.ipynb #bca3a1df
+# %% ../../nbs/68_overlaps.ipynb #2b6ceb94
 def read_keys(
     reads: Sequence[tuple],  # of base codes: (read,) or (read, mate)
 ) -> np.ndarray:  # (reads,) int64, 32 bits
     "CRC-32 of the letters of each read and its mate."
     def checksum(mates: tuple) -> int:
         value = 0
-        for codes in mates: value = zlib.crc32(np.ascontiguousarray(codes, np.uint8), value)
+        for codes in mates: value = zlib.crc32(np.asarray(codes, np.uint8).tobytes(), value)
         return value
 
     return np.array([checksum(mates) for mates in reads], np.int64)
@@ -136,7 +136,7 @@ class Sketches:
         "How often the reads of some classes overlap each other; all 0 where no word was kept."
         return count_overlaps(self.kept.take(np.flatnonzero(np.isin(self.kept.best, classes))))
 
-# %% ../../nbs/68_overlaps.ipynb #4f8dbe44
+# %% ../../nbs/68_overlaps.ipynb #6274373b
 def sketch_reads(
     reads: Sequence[tuple],  # of base codes: (read,) or (read, mate)
     best: np.ndarray,  # the class that each counts for, (reads,); -1 without one
@@ -144,7 +144,7 @@ def sketch_reads(
 ) -> ReadWords:
     "Words of the reads that have a class."
     chosen = np.flatnonzero(best >= 0)
-    chosen_reads = [reads[number] for number in chosen]
+    chosen_reads = [reads[number] for number in chosen.tolist()]
     words, sequence = sketch([codes for mates in chosen_reads for codes in mates])
     owner = np.repeat(np.arange(len(chosen)), [len(mates) for mates in chosen_reads])  # the read of each sequence
     return ReadWords(best[chosen], close[chosen], read_keys(chosen_reads), words, owner[sequence])

@@ -160,12 +160,12 @@ def kreport(self: Sample) -> str:
         lines.append(line(taxon.clade_reads, taxon.reads, taxon.code, taxon.taxid, "  " * taxon.depth + taxon.name))
     return "".join(lines)
 
-# %% ../../nbs/68_sample.ipynb #b68f8d86
+# %% ../../nbs/68_sample.ipynb #e94de075
 @patch
 def to_dict(self: Sample) -> dict:
     "The counts for JSON; a taxon's lineage goes from the top to the taxon itself."
     names = self.tree.nodes["name"]
     taxa = self.table().drop(columns="depth").to_dict("records")
-    for taxon, row in zip(taxa, np.flatnonzero(self.clade > 0)):
+    for taxon, row in zip(taxa, np.flatnonzero(self.clade > 0).tolist()):
         taxon["lineage"] = [names.iat[node] for node in self.tree.lineage(row) if node]
     return {"reads": self.reads, "unclassified": self.unclassified, "taxa": taxa}

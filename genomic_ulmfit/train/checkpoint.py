@@ -116,7 +116,7 @@ def figures_so_far(
     "Losses and metrics of all epochs so far."
     return before.values + [[float(value) for value in row] for row in recorded if row]
 
-# %% ../../nbs/52_checkpoint.ipynb #495e9f0d
+# %% ../../nbs/52_checkpoint.ipynb #8383c4d7
 class Checkpoint(Callback):
     """Save the state of training after each epoch.
 
@@ -139,7 +139,11 @@ class Checkpoint(Callback):
         if rank_distrib(): return  # one of several processes is enough: all have the same
         if self.epoch < self.before.epoch: return
         place = self.folder / f"epoch-{self.epoch + 1:04d}"
-        with written_folder(place) as folder: self.write(folder)
+        try:
+            with written_folder(place) as folder: self.write(folder)
+        except InputError as error:
+            problem = f"the checkpoint {error.problem}; the one before is kept"
+            raise InputError(self.folder, problem, "Free some space and resume") from error
         for old in self.folder.glob("epoch-*"):
             if old != place: shutil.rmtree(old, ignore_errors=True)
 
