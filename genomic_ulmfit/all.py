@@ -60,11 +60,12 @@ from .text.task import TASKS, Classes, Task
 from .text.windows import LMWindows
 from .train.learner import GenomeLearner, genome_classifier_learner, genome_lm_learner
 
-# %% ../nbs/99_all.ipynb #19b87c7f
+# %% ../nbs/99_all.ipynb #fb723bbc
 _all_ = [
     "InputError", "Alphabet", "DNA", "PROTEIN", "encode_bases", "decode_bases", "reverse_complement",
     "SequenceRecord", "read_sequences", "read_table",
-    "KmerTokenizer", "SAMPLE", "GenomeCorpus", "Spans", "Task", "Classes", "TASKS", "LMWindows", "LabelledReads", "CorpusReads",
+    "KmerTokenizer", "SAMPLE", "GenomeCorpus", "Spans", "Task", "Classes", "TASKS",
+    "LMWindows", "LabelledReads", "CorpusReads",
     "BatchLoader", "GenomeLMDataLoaders", "ReadDataLoaders", "SequenceBlock",
     "PRESETS", "Preset",
     "BitsPerBase", "binary_metrics", "bits_per_base", "classification_metrics", "expected_calibration_error",

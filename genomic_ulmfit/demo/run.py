@@ -6,7 +6,7 @@
 __all__ = ['SECONDS', 'peak_memory_mb', 'versions', 'data_summary', 'seconds_expected', 'train_stages', 'keep_model', 'compared',
            'judge', 'write_results', 'run_demo']
 
-# %% ../../nbs/87_demo.ipynb #2a869e18
+# %% ../../nbs/87_demo.ipynb #571da830
 import json
 import os
 import platform
@@ -15,7 +15,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from fastai.torch_core import set_seed
 
 from .judging import baseline_probs, draw, judge_language_models, judge_sample, sample_text, verdict
