@@ -123,6 +123,3 @@ def run_kraken2(
             last_words = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise InputError(database, f"kraken2 failed: {last_words}", "Check the database with kraken2-inspect")
         return np.array([read.matches for read in read_kraken2(output, tree)])
-
-# %% ../../nbs/63_kraken2.ipynb #53035f43
-_matches = expected_matches  # To go: the name of old, until its last user takes `expected_matches`

@@ -50,6 +50,3 @@ def read_pairs(
     for number, (record, mate) in enumerate(both, 1):
         check_mates(first, second, number, record, mate)
         yield record, mate
-
-# %% ../../nbs/62_pairs.ipynb #9a520da3
-_name = read_name  # To go: the name of old, until its last user takes `read_name`
