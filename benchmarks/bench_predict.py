@@ -24,7 +24,7 @@ from fastai.text.all import (
 )
 
 from genomic_ulmfit.cli.main import main
-from genomic_ulmfit.model.model import GenomeModel
+from genomic_ulmfit.model.model import Predictor
 from genomic_ulmfit.model.windows import batches_by_length
 from genomic_ulmfit.nets.awdlstm import get_preset
 from genomic_ulmfit.seq.alphabet import decode_bases
@@ -47,7 +47,7 @@ def reads(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return codes[start[:, None] + np.arange(LENGTH)], start * CLASSES // len(codes)
 
 
-def trained(preset: str, n: int, tokenizer=KmerTokenizer(5, 2)) -> GenomeModel:
+def trained(preset: str, n: int, tokenizer=KmerTokenizer(5, 2)) -> Predictor:
     "A classifier trained on some reads."
     datasets = [
         LabelledReads(Spans.from_sequences(list(x)), y.astype(np.int64), PARTS, tokenizer, bs=64)

@@ -296,33 +296,11 @@ def tuned(model, table, epochs: int, seed: int):
 
 def taxa_network(folder: Path, corpus: Path, preset: str, lr: float, *more: str) -> bool:
     """A classifier of species for the studies of taxa, trained on a GPU unless it is there; whether it is there now."""
-    command = [
-        "train",
-        corpus,
-        "--out",
-        folder,
-        "--label",
-        "species",
-        "--preset",
-        preset,
-        "--k",
-        6,
-        "--stride",
-        6,
-        "--length",
-        "75-300",
-        "--errors",
-        0.005,
-        "--minutes",
-        8.3,
-        "--parts",
-        8,
-        "--lr",
-        lr,
-        "--bs",
-        2048,
-        *more,
-    ]
+    size = f"--preset {preset} --k 6 --stride 6"
+    reads = "--length 75-300 --errors 0.005"
+    budget = f"--minutes 8.3 --parts 8 --lr {lr} --bs 2048"
+    options = f"--label species {size} {reads} {budget}".split()
+    command = ["train", corpus, "--out", folder, *options, *more]
     print("genomic-ulmfit", *(str(c).replace(f"{ROOT}/", "") for c in command))
     there = (folder / "config.json").exists
     if not there() and torch.cuda.is_available():
