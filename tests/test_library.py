@@ -1,7 +1,8 @@
-"""Behaviour of the library across rooms: leakage, determinism, early stopping, resuming a classifier by the clock."""
+"""Behaviour of the library as a whole: leakage, determinism, early stopping, resuming a classifier by the clock."""
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -42,33 +43,24 @@ def quiet(learn, *args, **kwargs):
 
 def test_held_out_blocks_of_the_sample_do_not_overlap_training_blocks(tmp_path):
     corpus = GenomeCorpus.build(SAMPLE / "genomes.tsv", tmp_path / "c", labels=["genus"], hold_out=10)
-    place = (
-        corpus.records["record"]
-        .str.extract(r"(?P<accession>.+):(?P<first>\d+)-(?P<last>\d+)")
-        .astype({"first": int, "last": int})
-    )
+    place = corpus.records["record"].str.extract(r"(?P<accession>.+):(?P<first>\d+)-(?P<last>\d+)")
+    place = place.astype({"first": int, "last": int})
     for _, blocks in place.assign(split=corpus.records["split"]).groupby("accession"):
         blocks = blocks.sort_values("first")
         assert (blocks["first"].to_numpy()[1:] > blocks["last"].to_numpy()[:-1]).all()
         assert set(blocks["split"]) <= {"train", "valid"} or set(blocks["split"]) == {"test"}
-    assert (
-        corpus.records.groupby("file")["split"]
-        .agg(set)
-        .map(lambda s: s in ({"train", "valid"}, {"train"}, {"test"}))
-        .all()
-    )
+    for splits in corpus.records.groupby("file")["split"].agg(set):
+        assert splits in ({"train", "valid"}, {"train"}, {"test"})
 
 
 def test_training_reads_come_from_training_genomes_only(corpus):
     text = {s: [decode_bases(corpus.codes(i)) for i in corpus.split(s).index] for s in ("train", "test")}
     for split, other in (("train", "test"), ("test", "train")):
-        for row in CorpusReads(corpus, split, "genus", ["Alpha", "Beta"], TOKENIZER, length=60, reads=50, bs=50)[0][
-            0
-        ].numpy():
+        reads = CorpusReads(corpus, split, "genus", ["Alpha", "Beta"], TOKENIZER, length=60, reads=50, bs=50)
+        for row in reads[0][0].numpy():
             strands = decode_bases(row), decode_bases(reverse_complement(row))
-            assert any(s in t for s in strands for t in text[split]) and not any(
-                s in t for s in strands for t in text[other]
-            )
+            assert any(s in t for s in strands for t in text[split])
+            assert not any(s in t for s in strands for t in text[other])
 
 
 # ---------------------------------------------------------------- loaders
@@ -88,9 +80,8 @@ def test_a_pass_of_augmented_windows_covers_every_base_once_per_token(k, stride,
 
 
 def test_same_seed_same_batches_other_seed_others(corpus):
-    batch = lambda seed: GenomeLMDataLoaders.from_corpus(
-        corpus, tokenizer=TOKENIZER, bs=8, tokens=20, seed=seed
-    ).one_batch()[0]
+    loaders = partial(GenomeLMDataLoaders.from_corpus, corpus, tokenizer=TOKENIZER, bs=8, tokens=20)
+    batch = lambda seed: loaders(seed=seed).one_batch()[0]
     assert torch.equal(batch(1), batch(1)) and not torch.equal(batch(1), batch(2))
 
 
@@ -107,12 +98,8 @@ def test_pretraining_changes_the_start_of_the_classifier(corpus, models):
 
 def test_early_stopping_ends_before_the_budget(corpus):
     dls = ReadDataLoaders.from_corpus(corpus, "genus", TOKENIZER, reads=400, valid_reads=100, bs=50)
-    learn = quiet(
-        genome_classifier_learner(dls, preset=PRESET),
-        1e-9,
-        epochs=20,
-        cbs=[EarlyStoppingCallback(monitor="accuracy", patience=2)],
-    )
+    learn = genome_classifier_learner(dls, preset=PRESET)
+    quiet(learn, 1e-9, epochs=20, cbs=[EarlyStoppingCallback(monitor="accuracy", patience=2)])
     assert len(learn.recorder.values) < 10
 
 
@@ -128,10 +115,8 @@ def test_a_run_by_the_clock_resumes_with_the_time_that_is_left(corpus, tmp_path)
 
     def run(**kwargs):
         set_seed(0)
-        learn = genome_lm_learner(
-            GenomeLMDataLoaders.from_corpus(corpus, tokenizer=TOKENIZER, bs=16, tokens=32, valid_batches=2), PRESET
-        )
-        return quiet(learn, 1e-2, minutes=0.05, parts=3, checkpoints=tmp_path / "ck", **kwargs)
+        dls = GenomeLMDataLoaders.from_corpus(corpus, tokenizer=TOKENIZER, bs=16, tokens=32, valid_batches=2)
+        return quiet(genome_lm_learner(dls, PRESET), 1e-2, minutes=0.05, parts=3, checkpoints=tmp_path / "ck", **kwargs)
 
     with pytest.raises(KeyboardInterrupt):
         run(cbs=[Stop()])
@@ -168,10 +153,12 @@ def test_prediction_falls_back_to_float32_where_rounding_changes_classes(models,
     assert (model.config.bfloat16_agreement or 1) >= 0.999, "found out when the model was saved"
     model.config = replace(model.config, bfloat16_agreement=None)
     honest = type(model)._to_average
+
+    def swapped(self, codes, rounds):
+        return honest(self, codes, False)[:, :: -1 if rounds else 1]
+
     monkeypatch.setattr(model_module, "has_bf16", lambda device: True)
-    monkeypatch.setattr(
-        type(model), "_to_average", lambda self, codes, rounds: honest(self, codes, False)[:, :: -1 if rounds else 1]
-    )
+    monkeypatch.setattr(type(model), "_to_average", swapped)
     with pytest.warns(UserWarning, match="predicting in float32"):
         p = model.predict_proba(reads)
     np.testing.assert_array_equal(p, exact)
@@ -188,13 +175,9 @@ def test_a_corpus_without_valid_says_how_to_get_it(tmp_path):
 # ---------------------------------------------------------------- pretrained models
 
 
-@pytest.mark.parametrize("make", ["lm", "classifier"])
-def test_a_tokenizer_that_does_not_fit_the_weights_is_named_with_theirs(corpus, make):
-    dls = (
-        GenomeLMDataLoaders.from_corpus(corpus, tokenizer=TOKENIZER, bs=16, tokens=32, valid_batches=2)
-        if make == "lm"
-        else ReadDataLoaders.from_corpus(corpus, "genus", TOKENIZER, reads=50, valid_reads=50, bs=50)
-    )
-    learner_of = genome_lm_learner if make == "lm" else genome_classifier_learner
-    with pytest.raises(InputError, match="bacteria-small.*was trained with.*k=6, stride=6.*cut.*k=3, stride=2"):
-        learner_of(dls, pretrained="bacteria-small")
+def test_a_tokenizer_that_does_not_fit_the_weights_is_named_with_theirs(corpus):
+    windows = GenomeLMDataLoaders.from_corpus(corpus, tokenizer=TOKENIZER, bs=16, tokens=32, valid_batches=2)
+    reads = ReadDataLoaders.from_corpus(corpus, "genus", TOKENIZER, reads=50, valid_reads=50, bs=50)
+    for make, dls in ((genome_lm_learner, windows), (genome_classifier_learner, reads)):
+        with pytest.raises(InputError, match="bacteria-small.*was trained with.*k=6, stride=6.*cut.*k=3, stride=2"):
+            make(dls, pretrained="bacteria-small")
