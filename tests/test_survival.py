@@ -47,7 +47,7 @@ def test_killed_run_resumes_to_the_same_weights(corpus, tmp_path):
     run(PRETRAIN, corpus=corpus.path, out=tmp_path / "whole")
     cut = {"corpus": corpus.path, "out": tmp_path / "cut"}
     child = start(PRETRAIN, **cut)
-    while child.poll() is None and not list((tmp_path / "cut.checkpoints").glob("epoch-*")):
+    while child.poll() is None and not list((tmp_path / "cut.checkpoints").glob("epoch-*[0-9]")):
         time.sleep(0.02)
     child.send_signal(signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL and not (tmp_path / "cut").exists()
