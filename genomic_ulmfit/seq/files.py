@@ -26,12 +26,15 @@ def write_errors(
         problem = f"cannot be written ({error.strerror or error})"
         raise InputError(place, problem, "Free some space or choose another place") from error
 
-# %% ../../nbs/04_files.ipynb #0c178d0f
+# %% ../../nbs/04_files.ipynb #b4a32840
 @contextmanager
 def written(
     path,  # file to write; one that is there is replaced
 ) -> Iterator[Path]:
     "A path to write to, which becomes `path` when all has gone well. Raises `InputError` where it cannot be written."
+    if Path(path).exists() and not Path(path).is_file():  # a pipe or a device is written to as it is
+        with write_errors(path): yield Path(path)
+        return
     partial = Path(f"{path}.partial")
     try:
         with write_errors(path):
