@@ -85,18 +85,10 @@ def count_overlaps(
     share_close = float(close.mean()) if len(close) else 0.0
     return Overlaps(float(shared / in_common), float(total**2 / 2 / in_common), share_close)
 
-# %% ../../nbs/68_overlaps.ipynb #b34f804c
+# %% ../../nbs/68_overlaps.ipynb #b52fe24c
 MOST_READS = 2_000  # of each class: enough to tell one stretch from a genome, and 100 kB of words
 _WAITING = 20_000  # reads that may wait in any case, of some 100 bytes each
 _NO_READS = ReadWords(*(np.empty(0, kind) for kind in (np.int64, bool, np.int64, np.uint64, np.int64)))
-
-
-class Overlaps(NamedTuple):
-    "How often the reads of some classes overlap each other."
-
-    pairs: float  # pairs of reads that overlap
-    on_one_base: float  # pairs to expect of reads that are spread over one base; to be divided by their bases
-    close: float  # share of close reads among those that overlap
 
 
 class Sketches:
