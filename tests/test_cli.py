@@ -15,7 +15,7 @@ import pytest
 from commands import CLI, fails, run, words
 
 from genomic_ulmfit.all import load_model
-from genomic_ulmfit.cli.main import main
+from genomic_ulmfit.cli.main import COMMANDS, main
 from genomic_ulmfit.seq.alphabet import decode_bases
 from genomic_ulmfit.train.checkpoint import Checkpoint
 
@@ -321,13 +321,13 @@ def test_usage_errors(command):
     assert stop.value.code == 2
 
 
-@pytest.mark.parametrize("command", ["demo", "corpus build", "pretrain", "finetune", "train", "predict", "evaluate"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main(words(command + " --help"))
     text = capsys.readouterr().out
     assert stop.value.code == 0 and len(text) > 300 and "--seed" in text
-    assert "--json" in text or command == "predict"
+    assert "--json" in text or command in ("predict", "merge")
 
 
 def test_closed_pipe_is_quiet(models, genomes, monkeypatch):

@@ -6,7 +6,7 @@
 __all__ = ['AGREEMENT', 'CPU_BATCH', 'DEVICE_BATCH', 'GenomeModel', 'LanguageModel', 'bfloat16_agreement', 'TaskModel',
            'Predictor', 'load_model', 'pretrained_model']
 
-# %% ../../nbs/43_model.ipynb #f88046c5
+# %% ../../nbs/43_model.ipynb #2ea5576b
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
@@ -29,7 +29,7 @@ from ..seq.alphabet import Alphabet, check_alphabet
 from ..seq.errors import InputError
 from ..text.kmers import NO_LOSS, KmerTokenizer, bits_per_letter
 from ..text.spans import Spans
-from ..text.task import Task
+from ..text.task import Task, task_from_dict
 from ..text.windows import LMWindows
 
 # %% ../../nbs/43_model.ipynb #0b488bc2
@@ -135,7 +135,7 @@ def bfloat16_agreement(
     rounded, exact = (np.concatenate([network(part, rounds) for part in parts]) for rounds in (True, False))
     return config.task.agreement(config.task.activate(rounded), config.task.activate(exact))
 
-# %% ../../nbs/43_model.ipynb #78e3d8a3
+# %% ../../nbs/43_model.ipynb #b4df65e1
 class TaskModel(GenomeModel):
     "A trained network with a task: what it says of a batch."
 
@@ -177,6 +177,7 @@ class TaskModel(GenomeModel):
         return share >= AGREEMENT
 
     def save(self, folder, half=False) -> Path:
+        task_from_dict(self.task.to_dict(), "the model")  # what could not be loaded again is not saved
         self.may_round()  # measured now, it needn't be at every start
         return super().save(folder, half)
 
