@@ -1574,8 +1574,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                         'genomic_ulmfit/train/learner.py'),
                                               'genomic_ulmfit.train.learner.GenomeLearner.loss_scale': ( 'learner.html#genomelearner.loss_scale',
                                                                                                          'genomic_ulmfit/train/learner.py'),
-                                              'genomic_ulmfit.train.learner.GenomeLearner.to_model': ( 'learner.html#genomelearner.to_model',
-                                                                                                       'genomic_ulmfit/train/learner.py'),
                                               'genomic_ulmfit.train.learner.GenomeLearner.tokenizer': ( 'learner.html#genomelearner.tokenizer',
                                                                                                         'genomic_ulmfit/train/learner.py'),
                                               'genomic_ulmfit.train.learner.LanguageModelLearner': ( 'learner.html#languagemodellearner',

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The benchmarks of this checkout and of another one, in turns: how much faster or slower is each measurement?
 
-    git worktree add /tmp/before HEAD~1
-    python scripts/compare_speed.py /tmp/before train predict load tokenise --rounds 5
+    git worktree add ../before HEAD~1
+    python scripts/compare_speed.py ../before train predict load tokenise --rounds 5
 
 Each round runs both checkouts one after the other, the first of them in turns; a line gives the median over rounds of
 the ratio now / before of what the package itself does, and the quartiles. Run it on an idle machine.

@@ -114,10 +114,8 @@ def dna_places(name: str, source: str) -> list[str]:
 
 
 def wide_lines(source: str) -> list[int]:
-    """Numbers of the lines that are too wide, those that nbdev writes by itself (places of cells, `__all__`) aside."""
-    written_by_nbdev = re.compile(r"# %%|__all__ = |           '")
-    numbered = enumerate(source.splitlines(), 1)
-    return [number for number, line in numbered if len(line) > WIDTH and not written_by_nbdev.match(line)]
+    """Numbers of the lines that are too wide."""
+    return [number for number, line in enumerate(source.splitlines(), 1) if len(line) > WIDTH]
 
 
 def measure(rooms: list[str]) -> dict[str, tuple]:
@@ -129,7 +127,6 @@ def measure(rooms: list[str]) -> dict[str, tuple]:
     cells = exported_cells(rooms)
     sizes = [size for _, size, _ in cells] or [0]
     wide = [f"{name}:{i}" for name, source in sources.items() for i in wide_lines(source)]
-    wide_share = 100 * len(wide) / max(total, 1)
     long_cells = [f"{place}: {size} lines: {first}" for place, size, first in cells if size > CELL]
     huge = [f"{place}: {size} lines: {first}" for place, size, first in cells if size > LARGEST_CELL]
     largest = max(lines, key=lambda name: len(lines[name]), default="")
@@ -143,7 +140,7 @@ def measure(rooms: list[str]) -> dict[str, tuple]:
     letters = [f"{n}:{x.lineno} {x.id}" for n, t in trees.items() for x in short_locals(t)]
     dna = [place for n, source in sources.items() for place in dna_places(n, source)]
     return {
-        f"lines over {WIDTH} columns, %": (round(wide_share, 1), 0, wide),
+        f"lines over {WIDTH} columns": (len(wide), 0, wide),
         f"exported cells over {CELL} lines, %": (round(100 * len(long_cells) / max(len(cells), 1)), 35, long_cells),
         f"exported cells over {LARGEST_CELL} lines": (len(huge), 0, huge),
         "median exported cell, lines": (statistics.median(sizes), 12, []),

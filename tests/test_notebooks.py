@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(path for path in (ROOT / "nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 
+CHECK = "expect_fail"  # fastcore's context manager: it checks what a `with` does inside it
+
 # What a cell shows when its last value was never run.
 NEVER_RUN = re.compile(r"<(async_)?generator object|<coroutine object|GeneratorContextManager")
 
@@ -34,13 +36,13 @@ def name_of(call):
 def never_entered(tree):
     """Calls of `expect_fail` that no `with` enters: they make a context manager and check nothing."""
     entered = {id(i.context_expr) for w in ast.walk(tree) if isinstance(w, ast.With) for i in w.items}
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and name_of(node) == "expect_fail"]
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and name_of(node) == CHECK]
     return [ast.unparse(call) for call in calls if id(call) not in entered]
 
 
 def handed_a_function(tree):
     """Calls of `expect_fail` with a function to call: it would be taken for the class of the error."""
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and name_of(node) == "expect_fail"]
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and name_of(node) == CHECK]
     return [ast.unparse(call) for call in calls if any(isinstance(a, ast.Lambda) for a in call.args)]
 
 
@@ -90,10 +92,10 @@ def test_no_cell_shows_what_never_ran(path):
 @pytest.mark.parametrize(
     "source",
     [
-        "expect_fail(lambda: read('x'), contains='no such file')",
-        "test.expect_fail(lambda: read('x'))",
-        "with expect_fail(lambda: read('x')): pass",
-        "def check():\n    expect_fail(ValueError)",
+        f"{CHECK}(lambda: read('x'), contains='no such file')",
+        f"test.{CHECK}(lambda: read('x'))",
+        f"with {CHECK}(lambda: read('x')): pass",
+        f"def check():\n    {CHECK}(ValueError)",
         "assert (x > 0 for x in values)",
         "assert (values == other, 'they differ')",
         "assert lambda: values == other",
@@ -108,7 +110,7 @@ def test_a_check_that_cannot_fail_is_seen(source):
 @pytest.mark.parametrize(
     "source",
     [
-        "with expect_fail(ValueError, contains='no such file'): read('x')",
+        f"with {CHECK}(ValueError, contains='no such file'): read('x')",
         "!ls\nassert all(x > 0 for x in values), 'negative'",
         "%%time\nread('x'",
         "assert values == (1, 2)",

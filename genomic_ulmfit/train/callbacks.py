@@ -16,13 +16,12 @@ from fastai.torch_core import num_distrib
 
 from ..nets.precision import precision
 
-# %% ../../nbs/51_callbacks.ipynb #6118d355
+# %% ../../nbs/51_callbacks.ipynb #318f6357
 class RestoringCallback(Callback):
     "A callback that changes what isn't its own while batches pass, and can put it back."
 
     def put_back(self):
         "Undo the change; called after each pass over batches, also where there is nothing to undo."
-        raise NotImplementedError
 
 
 class RestoringLearner(Learner):

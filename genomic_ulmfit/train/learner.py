@@ -7,7 +7,7 @@ __all__ = ['tokenizer_of', 'task_of', 'GenomeLearner', 'bits_of_rows', 'Language
            'language_model_loss', 'genome_lm_learner', 'reading_of', 'PredictorLearner', 'genome_classifier_learner',
            'budget_callbacks', 'run_parts']
 
-# %% ../../nbs/54_learner.ipynb #4aff9cad
+# %% ../../nbs/54_learner.ipynb #aa236106
 from dataclasses import asdict
 
 import numpy as np
@@ -23,7 +23,7 @@ from fastcore.basics import patch
 from fastcore.foundation import L
 
 from ..model.config import ModelConfig, PredictorConfig
-from ..model.model import GenomeModel, LanguageModel, Predictor, pretrained_model
+from ..model.model import LanguageModel, Predictor, pretrained_model
 from ..nets.awdlstm import Preset, get_preset, language_model, lm_groups
 from ..nets.heads import classifier, classifier_groups
 from ..nets.losses import StreamedCrossEntropy
@@ -53,7 +53,7 @@ def task_of(dls: DataLoaders) -> Task:
     "What a model of these loaders is to answer: their task, or the classes of a `DataBlock`."
     return dls.task if isinstance(dls, ReadDataLoaders) else Classes(list(dls.vocab))
 
-# %% ../../nbs/54_learner.ipynb #2a959467
+# %% ../../nbs/54_learner.ipynb #7329b028
 class GenomeLearner(RestoringLearner):
     "A fastai `Learner` for the models of this library: what those of language models and predictors have in common."
 
@@ -86,10 +86,6 @@ class GenomeLearner(RestoringLearner):
         names = self.recorder.metric_names[1:-1]  # without epoch and time
         values = self.recorder.values[-1]
         return {name: float(value) for name, value in zip(names[::-1], values[::-1])}
-
-    def to_model(self, **about) -> GenomeModel:
-        "What has been trained, detached from the loaders; `about` is what a reader may want to know of it."
-        raise NotImplementedError
 
     def _known(self, about: dict) -> dict:
         "`about`, and how long it was trained."

@@ -21,13 +21,13 @@ from genomic_ulmfit.train.budget import (
     Budget, Pace, cut_into_parts, estimate, minutes_of_budget, seconds_per_step, steps_of_budget,
 )
 
-# %% ../../nbs/53_processes.ipynb #677ced67
+# %% ../../nbs/53_processes.ipynb #27777d54
 def n_processes() -> int: return max(num_distrib(), 1)
 
 
 def say(text: str):
     "Print, in the first of several processes."
-    if not rank_distrib(): print(text, flush=True)
+    if not rank_distrib(): print(text + "\n", end="", flush=True)  # at once: no other process comes between
 
 # %% ../../nbs/53_processes.ipynb #9b1d9e80
 Value = TypeVar("Value")
