@@ -6,11 +6,10 @@
 __all__ = ['REMARKS', 'add_arguments', 'run']
 
 # %% ../../nbs/cli/10_corpus.ipynb #d75c9713
-from pathlib import Path
-
 from fastprogress.fastprogress import progress_bar
 
 from .arguments import add_json, add_seed, write_json
+from ..seq.tables import is_table_file
 from ..text.corpus import GenomeCorpus
 
 # %% ../../nbs/cli/10_corpus.ipynb #555aa617
@@ -38,7 +37,7 @@ REMARKS = {
 
 def run(args):
     "Stream sequence files into a corpus."
-    one_table = len(args.sources) == 1 and Path(args.sources[0]).suffix in (".tsv", ".csv")
+    one_table = len(args.sources) == 1 and is_table_file(args.sources[0])
     source = args.sources[0] if one_table else args.sources
     kept = {"labels": args.labels, "base": args.base, "hold_out": args.hold_out, "overwrite": args.overwrite}
     corpus = GenomeCorpus.build(source, args.out, **kept, progress=progress_bar)

@@ -7,9 +7,8 @@ __all__ = ['add_arguments', 'run']
 
 # %% ../../nbs/cli/80_merge.ipynb #95ba8448
 from .arguments import add_seed
-from ..seq.errors import InputError
 from ..taxa.formats import merge_samples
-from ..taxa.workflows import sample_name
+from ..taxa.workflows import sample_names
 
 # %% ../../nbs/cli/80_merge.ipynb #5daa1ecb
 def add_arguments(parser):
@@ -21,8 +20,6 @@ def add_arguments(parser):
 
 def run(args):
     "Put the samples that `classify --json` wrote into one BIOM table."
-    names = [sample_name(file) for file in args.samples]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice: raise InputError(twice[0], "is the name of two samples", "Give the files different names")
+    names = sample_names([(file,) for file in args.samples])
     merge_samples(dict(zip(names, args.samples)), args.out)
     print(f"{len(names)} samples in {args.out}")

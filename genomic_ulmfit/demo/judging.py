@@ -11,11 +11,11 @@ import math
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from .training import READ_LENGTH, TRAIN_READS, VALID_READS
 from ..model.model import LanguageModel
 from ..report.baselines import fit_kmer_logreg, fit_kmer_nb, markov_bits_per_base
+from ..seq.tables import label_numbers
 from ..taxa.agents import read_agents
 from ..taxa.model import TaxonModel
 from ..taxa.page import write_screen
@@ -70,7 +70,7 @@ def baseline_probs(
     probs["kmer_logreg"] = fit_kmer_logreg(x, y, valid=watched).predict_proba(reads)
     rows = corpus.split("train")
     genomes = [corpus.codes(record) for record in rows.index]
-    taxa = pd.Index(classes).get_indexer(rows[label])
+    taxa = label_numbers(rows[label].to_numpy(), classes, corpus.path)
     for k in (8, 11): probs[f"kmer_nb_{k}"] = fit_kmer_nb(genomes, taxa, k).predict_proba(reads)
     return probs
 

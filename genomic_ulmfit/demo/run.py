@@ -23,8 +23,11 @@ from genomic_ulmfit.demo.training import (
 )
 from ..model.model import Predictor, load_model
 from ..report.metrics import classification_metrics, paired_difference
+from ..seq.tables import SPLITS
 from ..text.corpus import SAMPLE, GenomeCorpus
 from ..text.kmers import KmerTokenizer
+from ..text.task import Classes
+from ..train.runs import training_facts
 
 # %% ../../nbs/87_demo.ipynb #2c0f3fa3
 def peak_memory_mb() -> float:
@@ -43,8 +46,7 @@ def data_summary(corpus: GenomeCorpus) -> dict:
     "Genomes and bases of each split, and the files."
     genomes = corpus.records.groupby("split")["file"].nunique()
     counts = {"genomes": genomes, "bases": corpus.splits}
-    splits = ("train", "valid", "test")
-    numbers = {f"{split}_{what}": int(n.get(split, 0)) for what, n in counts.items() for split in splits}
+    numbers = {f"{split}_{what}": int(n.get(split, 0)) for what, n in counts.items() for split in SPLITS}
     return numbers | {"files": corpus.info["sources"]}
 
 # %% ../../nbs/87_demo.ipynb #6b3b458d
@@ -94,7 +96,7 @@ def keep_model(
     reads: list,  # some reads to try the saved model on
 ) -> bool:  # whether the saved model answers as the one in memory, to the last bit
     "Save the classifier with its figures, and load it again."
-    model.about |= {"training_files": [f for f in corpus.info["sources"] if f["split"] == "train"], "figures": figures}
+    model.about |= training_facts(corpus) | {"figures": figures}
     model.save(folder)
     again = load_model(folder, model.device)
     return bool((again.predict_proba(reads) == model.predict_proba(reads)).all())
@@ -174,7 +176,7 @@ def run_demo(
     set_seed(seed)
     with stages("corpus"):
         corpus = build_corpus(SAMPLE / "genomes.tsv" if table is None else table, label, Path(out))
-        classes = sorted(corpus.split("train")[label].unique())
+        classes = Classes.from_targets(corpus.labels_of("train", label)).names
         reads, y = draw(corpus, "test", label, classes, tokenizer, test_reads, seed + 100)
     models, curves = train_stages(corpus, label, tokenizer, preset, minutes, seed, stages)
     with stages("baselines"): probs = baseline_probs(corpus, label, classes, tokenizer, reads, seed)

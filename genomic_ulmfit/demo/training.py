@@ -7,7 +7,6 @@ __all__ = ['SHARES', 'READ_LENGTH', 'TRAIN_READS', 'VALID_READS', 'LR', 'Stages'
            'train_language_model', 'train_classifier']
 
 # %% ../../nbs/84_demo_training.ipynb #966dc21a
-import math
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,16 +70,15 @@ def build_corpus(
 def learning_curve(
     learn: GenomeLearner,  # trained
     tokens: int,  # k-mers in a batch
-    scale: float,  # losses are shown times this
 ) -> pd.DataFrame:  # columns `tokens` (millions), `train` and `valid`; at most about 400 rows
     "Running training loss and validation loss against million tokens."
     recorder = learn.recorder
     batches = np.arange(1, len(recorder.losses) + 1)
-    losses = [float(loss) * scale for loss in recorder.losses]
+    losses = [float(loss) * learn.loss_scale for loss in recorder.losses]
     curve = pd.DataFrame({"tokens": batches * tokens / 1e6, "train": losses, "valid": np.nan})
     watched = {min(batch, len(curve)) - 1: values[-2] for batch, values in zip(recorder.iters, recorder.values)}
     watched.pop(-1, None)  # a validation before the first batch
-    for batch, loss in watched.items(): curve.loc[batch, "valid"] = float(loss) * scale
+    for batch, loss in watched.items(): curve.loc[batch, "valid"] = float(loss) * learn.loss_scale
     thinned = curve.iloc[:: max(len(curve) // 400, 1)]
     return thinned.combine_first(curve.loc[list(watched)]).sort_index()
 
@@ -101,7 +99,7 @@ def train_language_model(
     dls = GenomeLMDataLoaders.from_corpus(corpus, tokenizer=tokenizer, **loader)
     learn = genome_lm_learner(dls, preset, pretrained=pretrained)
     learn.fit_budget(LR[stage], minutes=minutes)
-    return learn.to_model(), learning_curve(learn, bs * tokens, 1 / math.log(2) / tokenizer.stride)
+    return learn.to_model(), learning_curve(learn, bs * tokens)
 
 # %% ../../nbs/84_demo_training.ipynb #bd1f1ed3
 def train_classifier(
@@ -121,4 +119,4 @@ def train_classifier(
     learn = genome_classifier_learner(dls, pretrained=pretrained, preset=preset)
     learn.fit_budget(LR["classifier"], minutes=minutes)
     tokens = bs * (1 + tokenizer.n_tokens(READ_LENGTH))
-    return learn.to_model(label=label), learning_curve(learn, tokens, 1.0)
+    return learn.to_model(label=label), learning_curve(learn, tokens)

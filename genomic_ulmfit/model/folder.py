@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['PRETRAINED', 'CARD_TABLES', 'MODEL_FORMAT', 'WEIGHTS', 'CONFIG', 'CARD', 'MEASURED', 'PICKLES', 'FORMAT_1',
            'READ_LENGTH', 'pretrained_models', 'model_folder', 'find_device', 'model_card', 'write_model',
-           'check_files', 'read_json', 'upgrade_format_1', 'weight_shapes', 'encoder_size', 'read_settings',
-           'load_weights']
+           'check_files', 'read_json', 'NotedShape', 'upgrade_format_1', 'weight_shapes', 'encoder_size', 'FileShape',
+           'FolderShape', 'read_settings', 'load_weights']
 
-# %% ../../nbs/42_folder.ipynb #d78dfba2
+# %% ../../nbs/42_folder.ipynb #29f13183
 import json
 from contextlib import nullcontext
 from copy import deepcopy
@@ -23,11 +23,13 @@ import torch
 from fastai.torch_core import default_device
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
+from typing_extensions import TypedDict
 
-from .config import REMEDY, ModelConfig, PredictorConfig, config_from_dict, setting
+from .config import ModelConfig, PredictorConfig, config_from_dict
 from ..seq.alphabet import DNA
 from ..seq.errors import InputError, InputNotFoundError
 from ..seq.files import sha256, write_errors, written, written_folder
+from ..seq.settings import REMEDY, checked
 
 # %% ../../nbs/42_folder.ipynb #033cff2d
 PRETRAINED = Path(str(files("genomic_ulmfit"))) / "pretrained"  # the folder of the models that come with the package
@@ -165,13 +167,19 @@ def _longest_read(
     about["read_lengths"] = noted
     return max(noted, key=lambda length: length if isinstance(length, int) else 0)
 
-# %% ../../nbs/42_folder.ipynb #4dc7cd68
+# %% ../../nbs/42_folder.ipynb #37f3a722
+class NotedShape(TypedDict):
+    "What config.json holds in any format."
+
+    about: dict
+
+
 def upgrade_format_1(
     known: dict,  # config.json of format 1
     where,  # file, named in the error
 ) -> dict:
     "The same model in the present format."
-    about = dict(setting(known, "about", dict, where))
+    about = checked(NotedShape, known, where)["about"].copy()
     tokenizer = {"alphabet": DNA.name, **{name: known.get(name) for name in ("k", "stride", "vocabulary")}}
     settings = {"kind": ModelConfig.kind, "preset": known.get("preset"), "tokenizer": tokenizer}
     if known.get("classes"):
@@ -212,7 +220,20 @@ def _check_weights(path: Path, checksum: str, config: ModelConfig):
     if held >= needed: return
     raise InputError(path, f"holds {held:,} numbers, but {CONFIG} asks for a network of at least {needed:,}", REMEDY)
 
-# %% ../../nbs/42_folder.ipynb #1fe49725
+# %% ../../nbs/42_folder.ipynb #1d2c5617
+class FileShape(TypedDict):
+    "What is noted of a file."
+
+    sha256: str
+
+
+class FolderShape(NotedShape):
+    "What config.json holds."
+
+    settings: dict
+    files: dict[str, FileShape]
+
+
 def read_settings(
     folder: Path,
 ) -> tuple[ModelConfig, dict]:
@@ -224,10 +245,11 @@ def read_settings(
     if known.get("format") != MODEL_FORMAT:
         problem = f"has the format {known.get('format')!r}, not {MODEL_FORMAT}"
         raise InputError(path, problem, "Use the version that made it")
-    config = config_from_dict(setting(known, "settings", dict, path), path)
-    noted = setting(setting(known, "files", dict, path), WEIGHTS, dict, path)
-    _check_weights(folder / WEIGHTS, setting(noted, "sha256", str, path), config)
-    return config, setting(known, "about", dict, path)
+    known = checked(FolderShape, known, path)
+    config = config_from_dict(known["settings"], path)
+    if WEIGHTS not in known["files"]: raise InputError(path, f"notes no checksum of {WEIGHTS}", REMEDY)
+    _check_weights(folder / WEIGHTS, known["files"][WEIGHTS]["sha256"], config)
+    return config, known["about"]
 
 # %% ../../nbs/42_folder.ipynb #05e1a561
 def load_weights(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['AGREEMENT', 'CPU_BATCH', 'DEVICE_BATCH', 'GenomeModel', 'LanguageModel', 'bfloat16_agreement', 'TaskModel',
-           'Predictor', 'load_model', 'pretrained_model']
+           'Predictor', 'load_model', 'load_predictor', 'pretrained_model']
 
 # %% ../../nbs/43_model.ipynb #2ea5576b
 import warnings
@@ -248,6 +248,18 @@ def load_model(
     network = _MODELS[config.kind].network(config)
     load_weights(network, folder / WEIGHTS)
     return _MODELS[config.kind](network.to(device), config, about)
+
+# %% ../../nbs/43_model.ipynb #bdd30499
+def load_predictor(
+    source,  # a loaded model, its folder, or a name in `pretrained_models()`
+    device=None,  # of a model that is yet to be loaded; fastai's default device unless given
+) -> Predictor:
+    "A model that has a task. Raises `InputError` for a language model."
+    loaded = isinstance(source, GenomeModel)
+    model = source if loaded else load_model(source, device)
+    if isinstance(model, Predictor): return model
+    remedy = "Train a classifier on it with `genomic-ulmfit train`"
+    raise InputError("the model" if loaded else source, "is a language model and has no classes", remedy)
 
 # %% ../../nbs/43_model.ipynb #7a13fb31
 def pretrained_model(

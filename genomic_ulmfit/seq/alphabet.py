@@ -77,6 +77,10 @@ class Alphabet:
         "Codes of letters, (len(sequence),) uint8. Raises as `translate` does."
         return np.frombuffer(self.translate(sequence), np.uint8).copy()
 
+    def as_codes(self, sequence) -> np.ndarray:
+        "Codes of letters, or of what is codes already, (letters,) uint8. Raises as `translate` does."
+        return self.encode(sequence) if isinstance(sequence, (str, bytes)) else np.asarray(sequence, np.uint8)
+
     def decode(self, codes) -> str:
         "The letters of codes, an array or tensor of one dimension; padding is left out."
         codes = np.asarray(codes, np.uint8)

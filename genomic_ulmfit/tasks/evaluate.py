@@ -21,9 +21,9 @@ from ..report.metrics import classification_metrics
 from ..seq.alphabet import Alphabet
 from ..seq.errors import InputError
 from ..seq.records import read_sequences
-from ..seq.tables import read_table
+from ..seq.tables import is_table_file, read_table, source_name
 from ..text.corpus import GenomeCorpus
-from ..text.labelled import labelled_table, source_name, table_codes
+from ..text.labelled import labelled_table, table_codes
 from ..text.reads import CorpusReads
 from ..text.spans import Spans
 from ..text.task import Classes, Task
@@ -37,7 +37,7 @@ def as_corpus(data) -> GenomeCorpus | None:
 
 def is_table(data) -> bool:
     "Whether it is a DataFrame, or a path with the name of a table."
-    return isinstance(data, pd.DataFrame) or Path(data).suffix in (".tsv", ".csv")
+    return isinstance(data, pd.DataFrame) or is_table_file(data)
 
 # %% ../../nbs/80_evaluate.ipynb #1cea2e64
 def rows_of_split(table: pd.DataFrame, split: str, where) -> pd.DataFrame:
@@ -79,8 +79,6 @@ def drawn_questions(
     **drawing,  # `length`, `error_rate`, `seed`: see `CorpusReads`
 ) -> Questions:
     "Reads drawn from a split of a corpus. Raises `InputError` where the corpus hasn't that label."
-    if label not in corpus.labels:
-        raise InputError(corpus.path, f"has no label {label!r}", f"It has: {', '.join(corpus.labels) or 'none'}")
     dataset = CorpusReads(
         corpus, split, label, model.classes, model.tokenizer, reads=reads, bs=reads, augment=False, **drawing
     )

@@ -140,6 +140,5 @@ def calibrate(
         "ece": calibration_error(model.calibration, *held_out, model.genus),
         "thresholds": table.round(4).to_dict("records"),
     }
-    corpus_sha256 = corpus.info["files"]["bases.bin"]["sha256"]
-    model.model.about["calibrated"] = {**figures, "split": split, "corpus_sha256": corpus_sha256}
+    model.model.about["calibrated"] = {**figures, "split": split, "corpus_sha256": corpus.sha256}
     return figures

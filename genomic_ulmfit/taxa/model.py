@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 
-from ..model.config import REMEDY
 from ..model.folder import model_folder
-from ..model.model import Predictor, load_model
+from ..model.model import Predictor, load_predictor
 from ..seq.alphabet import DNA
 from ..seq.errors import InputError
 from ..seq.files import written_folder
+from ..seq.settings import REMEDY
 from .calibration import Calibration, Evidence, same_genus
 from .calls import Judged, assign, best_class, is_close
 from .config import TAXA_FILE, Confusion, TaxonConfig, notes_only, read_taxon_config
@@ -117,11 +117,8 @@ class TaxonModel:
         device=None,  # fastai's default device unless given
     ) -> "TaxonModel":
         "Load a folder, or a model that comes with the package. Raises `InputError` for one that is no model of taxa."
-        model = load_model(folder, device)
+        model = load_predictor(folder, device)
         folder = model_folder(folder)
-        if not isinstance(model, Predictor):
-            remedy = "Train a classifier on it: `genomic-ulmfit train --pretrained`"
-            raise InputError(folder, "is a language model and has no classes", remedy)
         config = read_taxon_config(folder, model.about)
         if config.tree.classes != model.classes:
             raise InputError(folder / TAXA_FILE, "has other classes than the network", REMEDY)

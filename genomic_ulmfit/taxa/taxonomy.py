@@ -18,7 +18,7 @@ import pandas as pd
 from taxonomy import Taxonomy as Taxdump, TaxonomyError
 
 from ..seq.errors import InputError, InputNotFoundError
-from ..seq.tables import read_table
+from ..seq.tables import read_table, source_name
 
 # %% ../../nbs/60_taxonomy.ipynb #206aba46
 RANKS = ["domain", "kingdom", "phylum", "class", "order", "family", "genus", "species"]  # from the root down
@@ -201,7 +201,7 @@ def taxonomy_from_table(
     label: str = "species",  # the column that holds them: the lowest rank of the tree
 ) -> Taxonomy:
     "A tree from a table of lineages. Raises `InputError` for a class without one, with two, or with two numbers."
-    where = "the table" if isinstance(table, pd.DataFrame) else table
+    where = source_name(table)
     rows = read_table(table, [label]).fillna("")
     rows = rows[rows[label].isin(classes)]
     lineages = {name: _table_lineage(lines, label, where) for name, lines in rows.groupby(label)}
@@ -272,7 +272,7 @@ def read_taxonomy(
     taxdump=None,  # folder of NCBI's dump; the table has the numbers in `taxid` or, say, `species_taxid`
 ) -> Taxonomy:
     "A tree from a table of ranks, of GTDB lineages, or of taxids with NCBI's dump. Raises `InputError` as these do."
-    where = "the table" if isinstance(table, pd.DataFrame) else table
+    where = source_name(table)
     rows = read_table(table, [label]).fillna("")
     column = _taxid_column(rows, label) if taxdump else "lineage"
     if column is None: raise InputError(where, "has no column 'taxid'", f"Its columns are: {', '.join(rows.columns)}")

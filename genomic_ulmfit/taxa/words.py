@@ -235,12 +235,12 @@ def _class_numbers(corpus: GenomeCorpus, label: str, classes: Sequence[str], spl
     "Class number of each record. Raises `InputError` for a class without one, and for sequences that aren't DNA."
     if corpus.alphabet != DNA:
         raise InputError(corpus.path, f"holds {corpus.alphabet.material}, and words are made of DNA", "Give genomes")
-    rows = corpus.split(split)
-    numbers = label_numbers(rows[label].to_numpy(), classes, f"{corpus.path}, split {split!r}").tolist()
+    labels = corpus.labels_of(split, label)
+    numbers = label_numbers(labels, classes, f"{corpus.path}, split {split!r}").tolist()
     if missing := sorted(set(range(len(classes))) - set(numbers)):
         problem = f"has no sequence of {classes[missing[0]]!r} in the split {split!r}"
         raise InputError(corpus.path, problem, "Every class needs a genome")
-    return dict(zip(rows.index, numbers))
+    return dict(zip(corpus.split(split).index, numbers))
 
 # %% ../../nbs/61_words.ipynb #4f690b6d
 def _write_parts(parts: Sequence[Path], corpus: GenomeCorpus, class_numbers: dict[int, int], mask: str, one_in: int):
@@ -264,7 +264,7 @@ def build_words(
 ) -> WordTable:
     "Collect the words of genomes by class. Raises `InputError` for a folder that exists or can't be written."
     _refuse_existing(Path(folder))
-    classes = list(classes or sorted(corpus.split(split)[label].unique()))
+    classes = list(classes or sorted(set(corpus.labels_of(split, label))))
     class_numbers = _class_numbers(corpus, label, classes, split)
     with written_folder(folder) as partial:
         parts = [partial / f"part{number}" for number in range(PARTS)]
@@ -272,7 +272,7 @@ def build_words(
         words = join_parts(parts, partial / "words.bin")
         info = {
             "mask": mask, "one_in": one_in, "words": words, "classes": classes, "label": label,
-            "corpus_sha256": corpus.info["files"]["bases.bin"]["sha256"],
+            "corpus_sha256": corpus.sha256,
         }
         (partial / "words.json").write_text(json.dumps(info, indent=1))
     return WordTable(folder)

@@ -20,7 +20,7 @@ from ..seq.alphabet import DNA, Alphabet, get_alphabet
 from ..seq.errors import InputError, InputNotFoundError
 from ..seq.files import sha256, written_folder
 from ..seq.records import ReadSummary, SequenceRecord, read_sequences
-from ..seq.tables import check_splits, read_table
+from ..seq.tables import check_splits, is_table_file, read_table
 
 # %% ../../nbs/11_corpus.ipynb #094196dc
 FORMAT = "genomic_ulmfit-corpus/1"  # in the manifest; another one is refused
@@ -71,6 +71,11 @@ class GenomeCorpus:
         return self.info["labels"]
 
     @property
+    def sha256(self) -> str:
+        "Checksum of its letters."
+        return self.info["files"][BASES_FILE]["sha256"]
+
+    @property
     def splits(self) -> dict[str, int]:
         "Letters in each split."
         return self.records.groupby("split")["length"].sum().to_dict()
@@ -105,17 +110,13 @@ class GenomeCorpus:
 SAMPLE = Path(str(files("genomic_ulmfit"))) / "sample"  # folder with `genomes.tsv` and the FASTA files
 
 # %% ../../nbs/11_corpus.ipynb #dad7e588
-def _is_table_file(source) -> bool:
-    return isinstance(source, (str, Path)) and Path(source).suffix in (".tsv", ".csv")
-
-
 def _file_table(
     source,  # sequence files, or a table (DataFrame, TSV, CSV) with the column `file`
     base: str | Path | None = None,  # folder that the paths are relative to; a table file's own unless given
     labels: Iterable[str] = (),  # columns that must be there
 ) -> pd.DataFrame:  # with the columns `split` and `path`
     "One row for each file. Raises `InputError` for missing columns, unknown splits, and a file in two of them."
-    if _is_table_file(source): base = base or Path(source).parent
+    if is_table_file(source): base = base or Path(source).parent
     elif isinstance(source, (str, Path)): source = [source]
     if isinstance(source, (list, tuple)): source = pd.DataFrame({"file": [str(file) for file in source]})
     table = read_table(source, ["file", *labels])
@@ -247,3 +248,14 @@ def build(
         manifest = _manifest(folder, table, labels, summary, writer)
         (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1))
     return GenomeCorpus(out)
+
+# %% ../../nbs/11_corpus.ipynb #61eff6b0
+@patch
+def labels_of(
+    self: GenomeCorpus,
+    split: str,  # train, valid, test, …
+    label: str,  # a label column
+) -> np.ndarray:  # (records of the split,), text
+    "The label of each record of a split. Raises `InputError` for a label that the corpus hasn't, and without records."
+    if label in self.labels: return self.split(split)[label].to_numpy()
+    raise InputError(self.path, f"has no label {label!r}", f"It has: {', '.join(self.labels) or 'none'}")

@@ -112,8 +112,7 @@ def encode(
     sequence,  # letters, or codes of one dimension
 ) -> np.ndarray:  # ids, (n_tokens,) int64; empty where the sequence is shorter than k
     "Token ids of one sequence, without a start token. Raises `ValueError` for letters of another alphabet."
-    text = isinstance(sequence, (str, bytes))
-    codes = self.alphabet.encode(sequence) if text else np.asarray(sequence, np.uint8)
+    codes = self.alphabet.as_codes(sequence)
     dtype = np.uint16 if self.vocab_size <= 2**16 else np.int32
     ids = np.empty(self.n_tokens(len(codes)), np.int64)
     for first in range(0, len(ids), BLOCK):
@@ -162,8 +161,6 @@ def from_dict(
     remedy = "Use the version that made it"
     if facts.get("vocabulary") != VOCAB_SCHEME:
         raise InputError(where, f"has the vocabulary {facts.get('vocabulary')}, not {VOCAB_SCHEME}", remedy)
-    for size in ("k", "stride"):
-        if type(facts.get(size)) is not int: raise InputError(where, f"{size} is no whole number", remedy, record=size)
     alphabet = get_alphabet(facts.get("alphabet", DNA.name), where)
     try: return KmerTokenizer(facts["k"], facts["stride"], alphabet)
     except ValueError as error: raise InputError(where, str(error), remedy) from error

@@ -18,9 +18,10 @@ from fastcore.basics import patch
 
 from ..seq.alphabet import check_alphabet
 from ..seq.errors import InputError
+from ..seq.tables import source_name
 from .corpus import GenomeCorpus
 from .kmers import KmerTokenizer
-from .labelled import labelled_table, sequence_table, source_name, split_codes, warn_of_leakage
+from .labelled import labelled_table, sequence_table, split_codes, warn_of_leakage
 from .reads import CorpusReads, LabelledReads
 from .spans import Spans
 from .task import Classes, Task
@@ -218,10 +219,8 @@ def from_corpus(
     device=None,  # fastai's default device unless given
 ) -> ReadDataLoaders:
     "From reads drawn from two splits of a corpus. Raises `InputError` for a label or an alphabet that it hasn't."
-    if label not in corpus.labels:
-        raise InputError(corpus.path, f"has no label {label!r}", f"It has: {', '.join(corpus.labels) or 'none'}")
     settings = {
-        "corpus": corpus, "label": label, "classes": Classes.from_targets(corpus.split(train)[label]).names,
+        "corpus": corpus, "label": label, "classes": Classes.from_targets(corpus.labels_of(train, label)).names,
         "tokenizer": tokenizer or KmerTokenizer(), "length": length, "error_rate": error_rate, "bs": bs,
     }
     learn = CorpusReads(**settings, split=train, reads=reads, seed=seed)

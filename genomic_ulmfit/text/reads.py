@@ -17,19 +17,13 @@ import torch
 from ..seq.alphabet import Alphabet, check_alphabet
 from .corpus import GenomeCorpus
 from .kmers import KmerTokenizer
-from .spans import Spans, gather, warn_of_short
+from .spans import SpanBatches, Spans, gather
 from .task import Classes, Task
 from .windows import preview_rows
 
 # %% ../../nbs/15_reads.ipynb #bf8da328
-class ReadBatches:
-    """Batches of sequences with targets: item `i` is batch `i` of `epoch`, of the share of process `rank` of `ranks`.
-
-    Subclasses have `n_batches` in an epoch, the `read_length` of the longest sequence, and items.
-    """
-
-    rank = 0
-    ranks = 1
+class ReadBatches(SpanBatches):
+    "Batches of sequences with targets. Subclasses have the `read_length` of the longest sequence, too."
 
     def __init__(
         self,
@@ -42,19 +36,10 @@ class ReadBatches:
         seed: int = 0,
         stranded: bool = False,  # the sequences have a direction: never show the other strand
     ):
-        check_alphabet(tokenizer.alphabet, spans.alphabet, "the sequences")
-        warn_of_short(spans, tokenizer)
-        self.spans = spans
+        super().__init__(spans, tokenizer, bs, augment, seed)
         self.y = y
         self.task = task
-        self.tokenizer = tokenizer
-        self.bs = bs
-        self.augment = augment
-        self.seed = seed
         self.stranded = stranded or not spans.alphabet.has_strands
-        self.epoch = -1  # before the first
-
-    def __len__(self): return -(-self.n_batches // self.ranks)
 
     def _number(self, i: int) -> int:
         "Item `i` among the batches of all processes; the last may be one that another process has, too."
@@ -195,7 +180,7 @@ class CorpusReads(ReadBatches):
         check_alphabet(tokenizer.alphabet, corpus.alphabet, corpus.path)
         task = Classes(classes)
         spans = Spans.from_corpus(corpus, split)
-        y = task.encode(corpus.split(split)[label].to_numpy(), f"{corpus.path}, split {split!r}")
+        y = task.encode(corpus.labels_of(split, label), f"{corpus.path}, split {split!r}")
         order = np.argsort(y, kind="stable")  # the records of a class lie together
         spans = Spans(spans.codes, spans.start[order], spans.length[order], spans.alphabet)
         super().__init__(spans, y[order], task, tokenizer, bs, augment, seed)

@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ..seq.alphabet import check_alphabet
 from .kmers import NO_LOSS, PAD, UNKNOWN, KmerTokenizer
-from .spans import Spans, gather, warn_of_short
+from .spans import SpanBatches, Spans, gather
 
 # %% ../../nbs/14_windows.ipynb #e1090fc7
 def windows_per_record(
@@ -118,11 +117,8 @@ def preview_rows(
     return pd.DataFrame({f"{tokenizer.alphabet.letter_name}s": letters, "k-mers": kmers})
 
 # %% ../../nbs/14_windows.ipynb #8e6f9536
-class LMWindows:
-    "Batches of windows over sequences: item `i` is batch `i` of `epoch`, of the share of process `rank` of `ranks`."
-
-    rank = 0
-    ranks = 1
+class LMWindows(SpanBatches):
+    "Batches of windows over sequences."
 
     def __init__(
         self,
@@ -134,17 +130,10 @@ class LMWindows:
         augment: bool = True,  # random offset and strand, new order each epoch; else always the same batches
         seed: int = 0,
     ):
-        check_alphabet(tokenizer.alphabet, spans.alphabet, "the text")
-        warn_of_short(spans, tokenizer)
-        self.spans = spans
-        self.tokenizer = tokenizer
-        self.bs = bs
+        super().__init__(spans, tokenizer, bs, augment, seed)
         self.tokens = tokens
-        self.augment = augment
-        self.seed = seed
         self.layout = Layout(spans.length, tokenizer, tokens, augment)
         self.steps = steps or self.batches_per_pass
-        self.epoch = -1  # before the first
         self._drawn = {}  # the pass drawn last, by its number
 
     @property
@@ -153,7 +142,8 @@ class LMWindows:
     @property
     def n_tokens(self) -> int: return int(self.tokenizer.n_tokens(self.spans.length).sum())  # in one pass
 
-    def __len__(self): return -(-self.steps // self.ranks)
+    @property
+    def n_batches(self) -> int: return self.steps  # in an epoch, of all processes together
 
     def _number(self, i: int) -> tuple[int, int]:
         "The pass of item `i`, and its number among the batches of the pass."

@@ -12,6 +12,7 @@ from pathlib import Path
 from fastai.torch_core import rank_distrib
 
 from ..seq.errors import InputError
+from ..seq.tables import is_table_file
 from ..text.corpus import GenomeCorpus
 from ..text.kmers import KmerTokenizer
 from ..text.loaders import ReadDataLoaders
@@ -73,7 +74,7 @@ def training_facts(corpus: GenomeCorpus) -> dict:
     "Name, checksum and training files of a corpus, for a model's `about`."
     return {
         "corpus": corpus.path.name,
-        "corpus_sha256": corpus.info["files"]["bases.bin"]["sha256"],
+        "corpus_sha256": corpus.sha256,
         "training_files": [source for source in corpus.info["sources"] if source["split"] == "train"],
     }
 
@@ -82,7 +83,7 @@ def table_path(
     path,  # TSV or CSV
 ):
     "The path, if its name is that of a table. Raises `InputError` otherwise."
-    if Path(path).suffix in (".tsv", ".csv"): return path
+    if is_table_file(path): return path
     remedy = "Give a corpus folder, a TSV or CSV with sequences, or a FASTA with --labels TABLE"
     raise InputError(path, "is neither a corpus nor a table", remedy)
 
