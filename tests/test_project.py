@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from genomic_ulmfit.cli.main import COMMANDS
+
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "genomic_ulmfit"
 SAMPLE = LIBRARY / "sample"
@@ -127,6 +129,24 @@ def test_rooms_lie_together():
     """The notebooks of a room have neighbouring numbers: a room is above or below another as a whole."""
     rooms = [module.split(".")[0] for module in ORDER]
     assert [room for room, _ in groupby(rooms)] == ROOMS
+
+
+def shown(notebook):
+    """What the outputs of a notebook say, as text."""
+    cells = json.loads((ROOT / "nbs" / f"{notebook}.ipynb").read_text(encoding="utf-8"))["cells"]
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    texts = [output.get("text") or output.get("data", {}).get("text/html", []) for output in outputs]
+    return "".join(line for text in texts for line in text)
+
+
+def test_the_house_shows_the_modules_that_there_are():
+    listed = re.findall(r"<td [^>]*_col0[^>]*>([^<]+)</td>", shown("00_house"))
+    assert listed == [module for module in ORDER], "run nbs/00_house.ipynb again and keep its outputs"
+
+
+def test_the_help_shows_the_commands_that_there_are():
+    listed = re.findall(r"^    (\w+)", shown("cli/99_main").partition("options:")[0], re.M)
+    assert listed == list(dict.fromkeys(name.split()[0] for name in COMMANDS)), "run nbs/cli/99_main.ipynb again"
 
 
 @pytest.mark.parametrize("name", ORDER)

@@ -95,9 +95,8 @@ class ModelShape(TypedDict):
     tokenizer: TokenizerShape
 
 
-@with_config(ConfigDict(extra="forbid"))
 class PredictorShape(ModelShape):
-    "Settings of a predictor, without their kind."
+    "Settings of a predictor, without their kind; as strict."
 
     task: dict
     stranded: bool

@@ -154,7 +154,7 @@ class ReadDataLoaders(DataLoaders):
     def c(self) -> int: return self.task.n_outputs
 
     @property
-    def vocab(self) -> list[str]: return self.task.vocab  # names of the classes, in the order of the outputs
+    def vocab(self) -> list[str] | None: return self.task.vocab  # names of classes; None where the targets are others
 
     classes = vocab
 
@@ -166,7 +166,7 @@ def from_df(
     tokenizer: KmerTokenizer | None = None,  # k=5, stride=2 unless given
     sequence: str = "sequence",  # column of letters
     label: str = "label",  # column of targets
-    split: str = "split",  # column with train and valid; test rows are left alone
+    split: str = "split",  # column with train and valid; of other rows only the targets are checked
     bs: int = 64,  # sequences in a batch
     seed: int = 0,
     stranded: bool = False,  # the sequences have a direction, as promoters do: the other strand is never shown

@@ -24,6 +24,7 @@ class Task(ABC):
     "What a model is to answer for a sequence: all that differs between classes, labels and values is asked of it."
 
     kind = ""  # in a model's settings; a key of `TASKS`
+    vocab: list[str] | None = None  # the names of classes, where the outputs are such: fastai's word for them
 
     def __init__(
         self,
@@ -84,7 +85,7 @@ class Classes(Task):
     kind = "classes"
 
     @property
-    def vocab(self) -> list[str]: return self.names
+    def vocab(self) -> list[str]: return self.names  # type: ignore[override]
 
     @classmethod
     def from_targets(cls, targets):

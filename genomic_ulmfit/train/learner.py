@@ -50,8 +50,11 @@ def tokenizer_of(dls: DataLoaders) -> KmerTokenizer:
 
 # %% ../../nbs/54_learner.ipynb #7b4d3cbb
 def task_of(dls: DataLoaders) -> Task:
-    "What a model of these loaders is to answer: their task, or the classes of a `DataBlock`."
-    return dls.task if isinstance(dls, ReadDataLoaders) else Classes(list(dls.vocab))
+    "What a model of these loaders is to answer: their task, or the classes of a `DataBlock`. Raises `ValueError`."
+    if isinstance(dls, ReadDataLoaders): return dls.task
+    classes = getattr(dls, "vocab", None)
+    if classes is not None: return Classes(list(classes))
+    raise ValueError("these DataLoaders have no classes: give a CategoryBlock, or ReadDataLoaders with a task")
 
 # %% ../../nbs/54_learner.ipynb #7329b028
 class GenomeLearner(RestoringLearner):
@@ -201,7 +204,8 @@ class PredictorLearner(GenomeLearner):
         shown = self.dls.valid.dataset.preview(batch, max_n).drop(columns="k-mers")
         outputs = self.to_model().predict_proba([self.tokenizer.decode(row) for row in batch[0][:max_n]])
         answers = self.task.answers(outputs)
-        display(shown.assign(**{f"predicted {name}" if name in shown else name: v for name, v in answers.items()}))
+        columns = {f"predicted {name}" if name in shown else name: values for name, values in answers.items()}
+        display(shown.assign(**columns).round(3))
 
 # %% ../../nbs/54_learner.ipynb #9ccb0b15
 def genome_classifier_learner(
