@@ -78,8 +78,17 @@ class Alphabet:
         return np.frombuffer(self.translate(sequence), np.uint8).copy()
 
     def as_codes(self, sequence) -> np.ndarray:
-        "Codes of letters, or of what is codes already, (letters,) uint8. Raises as `translate` does."
-        return self.encode(sequence) if isinstance(sequence, (str, bytes)) else np.asarray(sequence, np.uint8)
+        """Codes of letters, or what is codes already, (letters,) uint8.
+
+        Takes text, arrays, and records with `codes` or `seq`, of Biopython and pyfaidx too. Raises as `translate` does.
+        """
+        if isinstance(sequence, (str, bytes)): return self.encode(sequence)
+        if hasattr(sequence, "codes"): return sequence.codes
+        if hasattr(sequence, "seq"): return self.as_codes(sequence.seq)
+        if hasattr(sequence, "reverse_complement"): return self.encode(str(sequence))  # Biopython's Seq
+        codes = np.asarray(sequence)
+        if codes.ndim == 1 and (codes.dtype.kind in "ui" or not codes.size): return codes.astype(np.uint8, copy=False)
+        raise TypeError(f"a sequence is text or an array of codes, not {type(sequence).__name__}")
 
     def decode(self, codes) -> str:
         "The letters of codes, an array or tensor of one dimension; padding is left out."

@@ -47,7 +47,7 @@ def table_codes(
     "Codes of a column of letters. Raises `InputError` naming the table and the row."
     out = []
     for row, letters in table[sequence].items():
-        try: out.append(alphabet.encode(letters))
+        try: out.append(alphabet.as_codes(letters))
         except (ValueError, TypeError) as e:
             raise InputError(where, f"column {sequence!r}: {e}", f"Give {alphabet.material}", record=str(row)) from e
     return out

@@ -28,7 +28,7 @@ class ReadBatches(SpanBatches):
     def __init__(
         self,
         spans: Spans,  # the sequences
-        y: np.ndarray,  # target of each as `task.encode` gives them, (sequences, …)
+        y: np.ndarray | None,  # target of each as `task.encode` gives them, (sequences, …); None where it isn't known
         task: Task,  # what the targets are
         tokenizer: KmerTokenizer,
         bs: int = 64,  # sequences in a batch
@@ -46,13 +46,23 @@ class ReadBatches(SpanBatches):
         if not 0 <= i < len(self): raise IndexError(i)
         return (i * self.ranks + self.rank) % self.n_batches
 
+    def table(self) -> pd.DataFrame:
+        "The sequences as they are, a row each in their order: `sequence`, and the targets for people as `label`."
+        plain = self.plain()
+        batches = [plain[i] for i in range(len(plain))]
+        letters = [self.spans.alphabet.decode(row) for codes, *_ in batches for row in codes]
+        rows = pd.DataFrame({"sequence": letters})
+        if self.y is not None: rows["label"] = [label for _, y in batches for label in self.task.show(y)]
+        return rows.iloc[np.argsort(plain.rows(), kind="stable")].reset_index(drop=True)
+
     def to_tokens(self, batch):
         "x: ids (rows, 1 + tokens), y: targets."
         return self.tokenizer.batch(batch[0]), *batch[1:]
 
     def preview(self, batch, max_n: int) -> pd.DataFrame:
         "The first rows of a batch for people."
-        return preview_rows(batch[0], self.tokenizer, max_n).assign(label=self.task.show(batch[1][:max_n]))
+        shown = preview_rows(batch[0], self.tokenizer, max_n)
+        return shown.assign(label=self.task.show(batch[1][:max_n])) if len(batch) > 1 else shown
 
 # %% ../../nbs/15_reads.ipynb #945f5eaf
 CHUNK = 50  # batches: sorting so many together leaves little padding, and other neighbours in each epoch
@@ -97,6 +107,8 @@ class LabelledReads(ReadBatches):
             self._orders = {self.epoch: shuffle_by_length(self.spans.length, self.bs, rng)}
         return self._orders[self.epoch]
 
+    def rows(self) -> np.ndarray: return self.plain().order()
+
     def __getitem__(self, i: int):
         number = self._number(i)
         rows = self.order()[number * self.bs : (number + 1) * self.bs]
@@ -109,8 +121,8 @@ class LabelledReads(ReadBatches):
             flips = None if self.stranded else rng.random(len(rows)) < 0.5
             start = start + phase
             length = length - phase
-        codes = gather(self.spans.codes, start, length, flips, self.spans.alphabet)
-        return torch.from_numpy(codes), torch.from_numpy(self.y[rows])
+        codes = torch.from_numpy(gather(self.spans.codes, start, length, flips, self.spans.alphabet))
+        return (codes,) if self.y is None else (codes, torch.from_numpy(self.y[rows]))
 
 # %% ../../nbs/15_reads.ipynb #0915aa35
 def read_lengths(
@@ -187,7 +199,7 @@ class CorpusReads(ReadBatches):
         self.length = length
         self.error_rate = error_rate
         self.reads = reads
-        self.regions = class_regions(self.y, spans.length)
+        self.regions = class_regions(y[order], spans.length)
         self.ends = np.cumsum(spans.length)  # of the records, laid end to end
 
     @property
@@ -203,6 +215,8 @@ class CorpusReads(ReadBatches):
 
     @steps.setter
     def steps(self, steps: int): self.reads = steps * self.bs
+
+    def rows(self) -> np.ndarray: return np.arange(self.reads)
 
     def __getitem__(self, i: int):
         number = self._number(i)

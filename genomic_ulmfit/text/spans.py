@@ -11,6 +11,7 @@ import warnings
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -57,7 +58,8 @@ class Spans(NamedTuple):
         sequences: Iterable,  # letters or arrays of codes
         alphabet: Alphabet = DNA,  # of the letters and codes
     ) -> "Spans":
-        "Sequences copied into one array."
+        "Sequences copied into one array. Raises `ValueError` for a single text, and as `Alphabet.as_codes` does."
+        if isinstance(sequences, (str, bytes)): raise ValueError("give a list of sequences, not a single one")
         parts = [alphabet.as_codes(sequence) for sequence in sequences]
         length = np.array([len(part) for part in parts], np.int64)
         codes = np.concatenate(parts) if parts else np.empty(0, np.uint8)
@@ -76,9 +78,10 @@ def gather(
     length: np.ndarray,  # letters of each piece, (rows,)
     reverse: np.ndarray | None = None,  # rows to read from the other strand, (rows,) bool; none unless given
     alphabet: Alphabet = DNA,  # has the padding, and the complements for the other strand
+    width: int = 1,  # letters of a row at least
 ) -> np.ndarray:  # (rows, longest piece) uint8, ends filled with padding
     "Copy pieces of an array into the rows of a batch. Raises `ValueError` for another strand where there is none."
-    rows = np.full((len(start), max(int(length.max(initial=0)), 1)), alphabet.padding, np.uint8)
+    rows = np.full((len(start), max(int(length.max(initial=0)), width)), alphabet.padding, np.uint8)
     flips = [False] * len(start) if reverse is None else reverse.tolist()
     for row, first, size, flip in zip(rows, start.tolist(), length.tolist(), flips):
         piece = codes[first : first + size]
@@ -127,4 +130,16 @@ class SpanBatches(ABC):
     @abstractmethod
     def __getitem__(self, i: int) -> tuple[torch.Tensor, ...]: "A batch: codes (rows, letters), then targets."
 
+    @abstractmethod
+    def rows(self) -> np.ndarray: "The number of each row of `plain` batches, in their order, (rows,) int64."
+
     def __len__(self): return -(-self.n_batches // self.ranks)
+
+    def plain(self) -> "SpanBatches":
+        "The same sequences as they are, in one order, for one process: to judge, not to learn from."
+        same = copy(self)
+        same.augment = False
+        same.epoch = -1
+        same.rank = 0
+        same.ranks = 1
+        return same

@@ -120,6 +120,8 @@ def preview_rows(
 class LMWindows(SpanBatches):
     "Batches of windows over sequences."
 
+    least_width = 1  # letters of a row
+
     def __init__(
         self,
         spans: Spans,  # the text
@@ -167,7 +169,18 @@ class LMWindows(SpanBatches):
         places = self._places(*number)
         start = self.spans.start[places.record] + places.first
         flips = self._flips(*number, len(start))
-        return (torch.from_numpy(gather(self.spans.codes, start, places.length, flips, self.spans.alphabet)),)
+        codes = gather(self.spans.codes, start, places.length, flips, self.spans.alphabet, self.least_width)
+        return (torch.from_numpy(codes),)
+
+    def plain(self) -> "LMWindows":
+        "The windows as they are, in one order, all of one width, for one process; a pass at most."
+        same = LMWindows(self.spans, self.tokenizer, self.bs, self.tokens, augment=False, seed=self.seed)
+        same.steps = min(same.steps, self.steps)
+        same.least_width = same.layout.width
+        return same
+
+    def rows(self) -> np.ndarray:
+        return draw_pass(self.plain().layout, self.seed, 0).order[: self.steps * self.bs].astype(np.int64)
 
     def to_tokens(self, batch): return next_tokens(self.tokenizer.batch(batch[0]))
 
