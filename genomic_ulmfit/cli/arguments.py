@@ -4,11 +4,15 @@
 
 # %% auto #0
 __all__ = ['Parser', 'count', 'add_seed', 'add_json', 'add_kmers', 'add_label', 'add_reads', 'add_budget', 'budget_of',
-           'add_views', 'views_of', 'write_json']
+           'add_views', 'views_of', 'only_results', 'write_json']
 
 # %% ../../nbs/cli/00_arguments.ipynb #bccd9b99
 import argparse
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from contextvars import ContextVar
 from pathlib import Path
 
 from ..nets.awdlstm import PRESETS
@@ -38,6 +42,16 @@ def lengths(
         raise argparse.ArgumentTypeError(message) from None
 
 # %% ../../nbs/cli/00_arguments.ipynb #f973e7c1
+def share(
+    text: str,  # `0.8`
+) -> float:
+    "A number from 0 to 1."
+    try: number = float(text)
+    except ValueError: number = -1.0
+    if 0 <= number <= 1: return number
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+
+# %% ../../nbs/cli/00_arguments.ipynb #5ha2e002
 Parser = argparse.ArgumentParser
 
 
@@ -92,6 +106,7 @@ def add_budget(
     parser.add_argument("--lr", type=float, default=lr, help=f"highest learning rate (default {lr})")
     parser.add_argument("--bs", type=int, default=bs, help=f"rows in a batch (default {bs})")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of an interrupted run")
+    parser.add_argument("--overwrite", action="store_true", help="replace a model that is there")
 
 
 def budget_of(args) -> dict:
@@ -110,6 +125,21 @@ def views_of(args) -> dict:
     return {"both_strands": False, "phases": 1} if args.fast else {}
 
 # %% ../../nbs/cli/00_arguments.ipynb #71aa1d8f
+_RESULTS: ContextVar = ContextVar("_RESULTS", default=None)  # where JSON goes, while what is for people goes elsewhere
+
+
+@contextmanager
+def only_results(args) -> Iterator[None]:
+    "With `--json -` standard output holds nothing but JSON; what is said for people goes to standard error."
+    if getattr(args, "json", None) != "-":
+        yield
+        return
+    results = _RESULTS.set(sys.stdout)
+    try:
+        with redirect_stdout(sys.stderr): yield
+    finally: _RESULTS.reset(results)
+
+
 def write_json(
     where,  # a file, `-` for standard output, or None for nowhere
     figures: dict,
@@ -117,7 +147,6 @@ def write_json(
     "Write figures as JSON."
     if not where: return
     text = json.dumps(figures, indent=1)
-    if where == "-":
-        print(text)
-        return
-    with written(where) as path: Path(path).write_text(text + "\n")
+    if where == "-": print(text, file=_RESULTS.get() or sys.stdout)
+    else:
+        with written(where) as path: Path(path).write_text(text + "\n")

@@ -8,7 +8,7 @@ __all__ = ['MORE', 'add_arguments', 'check_kraken2', 'run']
 # %% ../../nbs/cli/70_classify.ipynb #768dcc8b
 import sys
 
-from .arguments import add_json, add_seed, add_views, views_of, write_json
+from .arguments import add_json, add_seed, add_views, share, views_of, write_json
 from ..seq.errors import InputError
 from ..taxa.formats import classify_files
 from ..taxa.model import TaxonModel
@@ -26,9 +26,11 @@ def add_arguments(parser):
     parser.add_argument("--output", metavar="FILE", help="Kraken's line per read to write")
     table = "Parquet to write: a row per read with all ranks and probabilities"
     parser.add_argument("--table", metavar="FILE", help=table)
-    parser.add_argument("--threshold", type=float, help="least confidence of a taxon (default: the model's)")
+    parser.add_argument("--threshold", type=share, help="least confidence of a taxon (default: the model's)")
     kraken2 = "`kraken2 --output` of the same reads, for a model that was calibrated with it"
     parser.add_argument("--kraken2", metavar="FILE", help=kraken2)
+    interleaved = "mates follow each other in the one file"
+    parser.add_argument("--interleaved", action="store_true", help=interleaved)
     add_views(parser)
     add_seed(parser, random=False)
     add_json(parser)
@@ -50,9 +52,10 @@ def run(args):
     check_kraken2(args.kraken2, model)
     threshold = model.threshold if args.threshold is None else args.threshold
     outputs = {"report": args.report, "output": args.output, "table": args.table}
-    judged = {"threshold": threshold, "kraken2": args.kraken2, **views_of(args)}
+    judged = {"threshold": threshold, "kraken2": args.kraken2, "interleaved": args.interleaved, **views_of(args)}
     sample, summary = classify_files(model, args.reads, args.mates, **outputs, **judged)
-    classified = f"{sample.reads - sample.unclassified:,} of {sample.reads:,} {'pairs' if args.mates else 'reads'}"
+    kind = "pairs" if args.mates or args.interleaved else "reads"
+    classified = f"{sample.reads - sample.unclassified:,} of {sample.reads:,} {kind}"
     print(f"{summary}; {classified} classified at a confidence of {threshold:.2f}", file=sys.stderr)
     if not any(outputs.values()) and not args.json: print(sample.kreport(), end="")
     write_json(args.json, {"model": str(args.model), "threshold": threshold, **sample.to_dict()})

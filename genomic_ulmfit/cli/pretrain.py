@@ -53,7 +53,7 @@ def language_model_run(
     dls = GenomeLMDataLoaders.from_corpus(corpus, tokenizer=tokenizer, **loader)
     learn = genome_lm_learner(dls, getattr(args, "preset", None), pretrained=pretrained)
     about = {**training_facts(corpus), **facts, "seed": args.seed}
-    run = {"parts": args.parts, "resume": args.resume}
+    run = {"parts": args.parts, "resume": args.resume, "overwrite": args.overwrite}
     figures = train_to_folder(learn, args.out, args.lr, budget_of(args), about, **run, **kwargs)
     if figures: write_json(args.json, {"model": str(args.out), **figures})
 

@@ -46,6 +46,6 @@ def run(args):
     dls, facts = read_loaders(args.data, tokenizer, args.label, args.labels, **reads, **loader)
     facts |= {"pretrained": model.about if model else "none: trained from scratch", "seed": args.seed}
     learn = genome_classifier_learner(dls, pretrained=model, preset=args.preset)
-    schedule = {"parts": args.parts, "resume": args.resume, "gradual": bool(model)}
+    schedule = {"parts": args.parts, "resume": args.resume, "overwrite": args.overwrite, "gradual": bool(model)}
     figures = train_to_folder(learn, args.out, args.lr, budget_of(args), facts, **schedule)
     if figures: write_json(args.json, {"model": str(args.out), **figures})

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['PRETRAINED', 'CARD_TABLES', 'MODEL_FORMAT', 'WEIGHTS', 'CONFIG', 'CARD', 'MEASURED', 'PICKLES', 'FORMAT_1',
-           'READ_LENGTH', 'pretrained_models', 'model_folder', 'find_device', 'model_card', 'write_model',
-           'check_files', 'read_json', 'NotedShape', 'upgrade_format_1', 'weight_shapes', 'encoder_size', 'FileShape',
-           'FolderShape', 'read_settings', 'load_weights']
+           'READ_LENGTH', 'pretrained_models', 'model_folder', 'find_device', 'model_card', 'check_finite',
+           'write_model', 'check_files', 'read_json', 'NotedShape', 'upgrade_format_1', 'weight_shapes', 'encoder_size',
+           'FileShape', 'FolderShape', 'read_settings', 'load_weights']
 
 # %% ../../nbs/42_folder.ipynb #29f13183
 import json
@@ -28,7 +28,7 @@ from typing_extensions import TypedDict
 from .config import ModelConfig, PredictorConfig, config_from_dict
 from ..seq.alphabet import DNA
 from ..seq.errors import InputError, InputNotFoundError
-from ..seq.files import sha256, write_errors, written, written_folder
+from ..seq.files import held, sha256, write_errors, written, written_folder
 from ..seq.settings import REMEDY, checked
 
 # %% ../../nbs/42_folder.ipynb #033cff2d
@@ -102,9 +102,19 @@ def _content(config: ModelConfig, about: dict, weights: Path) -> dict:
     }
 
 # %% ../../nbs/42_folder.ipynb #8978fb64
+def check_finite(network: torch.nn.Module, where):
+    "Raise `InputError` for a network with weights that are no finite numbers."
+    for name, weights in network.named_parameters():
+        if torch.isfinite(weights).all(): continue
+        problem = f"has weights that are no finite numbers ({name})"
+        raise InputError(where, problem, "Train again with a lower learning rate, or keep weights in full precision")
+
+
 def _write_weights(network: torch.nn.Module, path: Path, half: bool):
-    "Write weights. Raises `OSError` for an error of the file system."
-    try: save_model(deepcopy(network).half() if half else network, str(path))
+    "Write weights. Raises `OSError` for an error of the file system, `InputError` for weights that are no numbers."
+    kept = deepcopy(network).half() if half else network
+    check_finite(kept, "the model")
+    try: save_model(kept, str(path))
     except SafetensorError as error: raise OSError(str(error)) from error
 
 # %% ../../nbs/42_folder.ipynb #42b1d58a
@@ -117,7 +127,8 @@ def write_model(
 ) -> Path:
     "Write a model folder. Raises `InputError` where it cannot be written; then what was there is as it was."
     folder = Path(folder)
-    with nullcontext(folder) if folder.is_dir() else written_folder(folder) as place:
+    existing = folder.is_dir()
+    with held(folder), nullcontext(folder) if existing else written_folder(folder) as place:
         with written(place / CONFIG) as config_file, written(place / CARD) as card, written(place / WEIGHTS) as weights:
             with write_errors(folder):
                 _write_weights(network, weights, half)
@@ -264,3 +275,4 @@ def load_weights(
         problem = f"does not fit {CONFIG}: {name} is {held.get(name)}, not {wanted.get(name)}"
         raise InputError(path, problem, REMEDY)
     load_model(network, str(path))
+    check_finite(network, path)

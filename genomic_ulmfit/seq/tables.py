@@ -6,6 +6,9 @@
 __all__ = ['SEPARATORS', 'SPLITS', 'is_table_file', 'source_name', 'read_table', 'check_splits', 'label_numbers']
 
 # %% ../../nbs/05_tables.ipynb #82662d0f
+import csv
+import warnings
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -20,7 +23,7 @@ SEPARATORS = {".tsv": "\t", ".csv": ","}  # by the end of a table's name
 
 def _ending(path) -> str:
     "The end of a file's name, that of gzip aside."
-    return Path(str(path).removesuffix(".gz")).suffix
+    return Path(str(path).lower().removesuffix(".gz")).suffix
 
 
 def is_table_file(source) -> bool:
@@ -36,14 +39,36 @@ def source_name(
     return table if isinstance(source, pd.DataFrame) else str(source)
 
 # %% ../../nbs/05_tables.ipynb #62ac3f1d
+_PARSER = (pd.errors.EmptyDataError, pd.errors.ParserError, pd.errors.ParserWarning)
+_NO_TABLE = (*_PARSER, UnicodeDecodeError, OSError, EOFError, zlib.error)
+
+
 def _read_file(path: Path) -> pd.DataFrame:
-    "The table in a file, comma-separated where it is named .csv, otherwise by tabs; everything as text."
+    """The table in a file, comma-separated where it is named .csv, otherwise by tabs; everything as text.
+
+    CSV has quotation marks (RFC 4180), TSV has none. White space around a cell is not part of it.
+    """
     if not path.exists(): raise InputNotFoundError(path, "no such file", "Check the path")
     if path.is_dir(): raise InputError(path, "is a directory", "Name the table in it")
-    try: return pd.read_csv(path, sep=SEPARATORS.get(_ending(path), "\t"), dtype=str, keep_default_na=False)
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, OSError, EOFError) as error:
+    separator = SEPARATORS.get(_ending(path), "\t")
+    quoting = csv.QUOTE_MINIMAL if separator == "," else csv.QUOTE_NONE
+    how = {"sep": separator, "quoting": quoting, "dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # of a row with more cells than the header
+            table = pd.read_csv(path, index_col=False, **how).fillna("")  # the last cells of a row may be left away
+    except _NO_TABLE as error:
         remedy = "Give a TSV, or a CSV named .csv, with a header line"
-        raise InputError(path, f"is not a table ({error})", remedy) from error
+        raise InputError(path, f"is not a table ({' '.join(str(error).split())})", remedy) from error
+    table.columns = table.columns.str.strip()
+    return table.apply(lambda column: column.str.strip())
+
+
+def _check_cells(table: pd.DataFrame, path: Path):
+    "Raise `InputError` for a cell with a line end in it: two quotation marks that don't belong to each other."
+    for row, cells in enumerate(table.itertuples(index=False), 2):
+        if not any("\n" in cell for cell in cells): continue
+        raise InputError(path, "has a cell that goes over a line", "Close its quotation mark", record=f"line {row}")
 
 # %% ../../nbs/05_tables.ipynb #d4cd8e4e
 def read_table(
@@ -53,6 +78,7 @@ def read_table(
     "A table of labels. Raises `InputError` for a missing or empty file and for missing columns."
     where = source_name(source)
     table = source.copy() if isinstance(source, pd.DataFrame) else _read_file(Path(source))
+    if not isinstance(source, pd.DataFrame): _check_cells(table, Path(source))
     for column in required:
         if column in table: continue
         raise InputError(where, f"has no column {column!r}", f"Its columns are: {', '.join(map(str, table.columns))}")
@@ -83,7 +109,8 @@ def label_numbers(
 ) -> np.ndarray:  # (n,) int64
     "Class numbers of label names. Raises `InputError` for a name that is not among the classes."
     numbers = pd.Index(classes).get_indexer(pd.Index(names))
-    if (numbers < 0).any():
-        problem = f"the label {names[int(np.argmin(numbers))]!r} does not occur in the training split"
-        raise InputError(where, problem, "Add training sequences for it, or leave it out")
+    for row in np.flatnonzero(numbers < 0):
+        problem = f"the label {names[row]!r} does not occur in the training split"
+        if not str(names[row]).strip(): problem = "has no label"
+        raise InputError(where, problem, "Add training sequences for it, or leave it out", record=f"number {row + 1}")
     return numbers.astype(np.int64)

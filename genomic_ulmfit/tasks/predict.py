@@ -15,7 +15,7 @@ from typing import NamedTuple, TextIO
 import numpy as np
 
 from ..model.model import Predictor, load_predictor
-from ..seq.files import written
+from ..seq.files import check_outputs, written
 from ..seq.records import ReadSummary, SequenceRecord, read_sequences
 from ..text.task import Task
 
@@ -91,8 +91,10 @@ def predict_file(
 ) -> Predicted:
     """Write a line for each record: its id and the columns of the task's answer.
 
-    Raises `InputError` for a language model, for what `read_sequences` refuses, and where `out` cannot be written.
+    Raises `InputError` for a language model, for what `read_sequences` refuses, and where `out` cannot be written or is
+    the file that is read.
     """
+    if isinstance(out, (str, Path)): check_outputs([out], [reads])
     model = load_predictor(model)
     summary = ReadSummary(model.alphabet)
     short = done = 0

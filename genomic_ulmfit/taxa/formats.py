@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['taxid_runs', 'kraken_lines', 'rank_columns', 'read_frame', 'lines_writer', 'table_writer', 'classify_files',
-           'read_sample', 'reads_by_taxon', 'merge_samples']
+           'TaxonShape', 'SampleShape', 'read_sample', 'reads_by_taxon', 'merge_samples']
 
 # %% ../../nbs/69_formats.ipynb #d9289a2e
 import json
@@ -15,10 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from typing_extensions import TypedDict
 
 from ..seq.errors import InputError, InputNotFoundError
-from ..seq.files import written
+from ..seq.files import check_outputs, written
 from ..seq.records import ReadSummary
+from ..seq.settings import Place, checked
 from .calls import Judged
 from .model import TaxonModel
 from .pairs import read_name, read_pairs
@@ -118,12 +120,14 @@ def classify_files(
     table=None,  # Parquet with a row per read to write
     threshold: float | None = None,  # the model's unless given
     overlaps: bool = False,  # keep words of the reads for `Sample.overlaps`, which a screen asks for
+    interleaved: bool = False,  # mates follow each other in the one file
     **kwargs,  # of `TaxonModel.classify`, such as `kraken2`
 ) -> tuple[Sample, ReadSummary]:
     "Classify the reads of a file, or of two files of mates. Raises `InputError` for bad files, and for no reads."
+    check_outputs([report, output, table], [first, second, kwargs.get("kraken2")])
     sample = Sample(model.tree)
     summary = ReadSummary()
-    records = read_pairs(first, second, summary)
+    records = read_pairs(first, second, summary, interleaved)
     with ExitStack() as stack:
         asked_for = [(lines_writer, output), (table_writer, table)]
         writers = [stack.enter_context(writer(path, model.tree)) for writer, path in asked_for if path]
@@ -136,6 +140,22 @@ def classify_files(
     return sample, summary
 
 # %% ../../nbs/69_formats.ipynb #a467853c
+class TaxonShape(TypedDict):
+    "A taxon in the JSON of a sample."
+
+    taxid: Place
+    reads: Place
+    lineage: list[str]
+
+
+class SampleShape(TypedDict):
+    "The JSON of a sample."
+
+    reads: Place
+    unclassified: Place
+    taxa: list[TaxonShape]
+
+
 def read_sample(
     file,  # JSON written by `classify --json`
 ) -> dict:  # as of `Sample.to_dict`
@@ -143,21 +163,27 @@ def read_sample(
     file = Path(file)
     remedy = "Give the files that `genomic-ulmfit classify --json` wrote"
     if not file.is_file(): raise InputNotFoundError(file, "no such file", remedy)
-    try: counts = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError: counts = None
-    if isinstance(counts, dict) and {"reads", "unclassified", "taxa"} <= set(counts): return counts
-    raise InputError(file, "is not the JSON of a sample", remedy)
+    try: counts = checked(SampleShape, json.loads(file.read_text(encoding="utf-8")), file)
+    except ValueError as error: raise InputError(file, f"is not the JSON of a sample ({error})", remedy) from error
+    given = sum(taxon["reads"] for taxon in counts["taxa"])
+    if counts["unclassified"] + given == counts["reads"]: return counts
+    problem = f"counts {counts['reads']} reads, but {counts['unclassified']} + {given} in its taxa"
+    raise InputError(file, problem, remedy)
 
 # %% ../../nbs/69_formats.ipynb #fae8e0a6
 def reads_by_taxon(
     samples: dict[str, dict],  # sample -> counts, as of `Sample.to_dict`
 ) -> tuple[pd.DataFrame, dict[int, list[str]]]:  # reads given to the taxon itself, (taxids, samples); its lineage
-    "Samples side by side; unclassified reads have the taxid 0."
+    "Samples side by side; unclassified reads have the taxid 0. Raises `InputError` for two taxa of one number."
     columns = {}
     lineages = {0: ["unclassified"]}
     for name, counts in samples.items():
         columns[name] = {0: counts["unclassified"]} | {taxon["taxid"]: taxon["reads"] for taxon in counts["taxa"]}
-        lineages |= {taxon["taxid"]: taxon["lineage"] for taxon in counts["taxa"]}
+        for taxon in counts["taxa"]:
+            known = lineages.setdefault(taxon["taxid"], taxon["lineage"])
+            if known == taxon["lineage"]: continue
+            problem = f"calls the taxid {taxon['taxid']} {taxon['lineage'][-1]!r}, another sample {known[-1]!r}"
+            raise InputError(name, problem, "Merge samples that one model judged")
     return pd.DataFrame(columns).fillna(0), lineages
 
 # %% ../../nbs/69_formats.ipynb #b1c2178e
@@ -169,6 +195,7 @@ def merge_samples(
     try: import biom, h5py  # noqa: E401
     except ImportError as error:
         raise InputError(path, "needs biom-format", "pip install 'genomic_ulmfit[biom]'") from error
+    check_outputs([path], [file for file in files.values() if not isinstance(file, dict)])
     samples = {name: file if isinstance(file, dict) else read_sample(file) for name, file in files.items()}
     reads, lineages = reads_by_taxon(samples)
     metadata = [{"taxonomy": lineages[taxid]} for taxid in reads.index]

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..report.figures import ACCENT, MUTED
+from ..report.figures import ACCENT, MUTED, literal
 from ..report.page import section, write_page
 from ..report.prose import prose
 from ..seq.files import written
@@ -28,8 +28,9 @@ def plot_panel(ax, rows: pd.DataFrame):
     "Bars of the close reads of a sample's agents, and a mark where false assignment explains as many."
     rows = rows[rows["decision"] != UNKNOWN].iloc[::-1]  # the first on top
     colors = [ACCENT if decision == DETECTED else MUTED for decision in rows["decision"]]
-    ax.barh(rows["agent"], rows["close_reads"], color=colors)
-    ax.plot(rows["expected_false"], rows["agent"], "|", color=EXPECTED, ms=14, mew=2)
+    agents = rows["agent"].map(literal)
+    ax.barh(agents, rows["close_reads"], color=colors)
+    ax.plot(rows["expected_false"], agents, "|", color=EXPECTED, ms=14, mew=2)
     ax.spines[["top", "right"]].set_visible(False)
 
 # %% ../../nbs/74_screen_page.ipynb #83fcd66f
@@ -43,7 +44,7 @@ def plot_agents(
     for ax, name in zip(np.atleast_1d(fig.subplots(len(names), 1, sharex=True)), names):
         plot_panel(ax, table[table["sample"] == name])
         ax.set_xscale("symlog", linthresh=1)
-        ax.set(title=name, xlim=(0, 2 * max(most, 5)))
+        ax.set(title=literal(name), xlim=(0, 2 * max(most, 5)))
     ax.set_xlabel("close reads (bar; blue: detected), expected from false assignment (red)")
     return fig
 

@@ -145,8 +145,9 @@ def judge_agent(
     agent: AgentTaxa,
     level: float,  # an explanation less probable than that is refuted
 ) -> Judgement:
-    "The judgement of one agent in a sample."
+    "The judgement of one agent in a sample; in one without reads nothing is detected."
     shares = agent_shares(confusion, agent)
+    if not sample.reads: return Judgement(0, 0, 0, 0, 0.0, round(shares.near, 3), 1, 1, 1, 0, 0, 0, np.nan, ABSENT)
     reads = count_reads(sample, agent)
     overlaps = sample.overlaps(agent.classes)
     piled = piled_share(overlaps.pairs, overlaps.on_one_base, shares.spread)

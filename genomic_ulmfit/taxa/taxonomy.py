@@ -8,7 +8,7 @@ __all__ = ['RANKS', 'CUSTOM_TAXID', 'node_depths', 'kraken_codes', 'rows_by_rank
            'taxonomy_to_dict', 'taxonomy_from_dict']
 
 # %% ../../nbs/60_taxonomy.ipynb #1897da78
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import count
 from pathlib import Path
@@ -139,6 +139,18 @@ def _path_taxids(lineages: dict[str, list[tuple]]) -> dict[tuple, int | None]:
             taxids.setdefault(path, taxid)
     return {path: taxids[path] for path in sorted(taxids)}
 
+# %% ../../nbs/60_taxonomy.ipynb #01e110f9
+def _check_one_place(paths: Iterable[tuple], where):
+    "Raise `InputError` for a taxon that stands in two places: a rank above it is missing in one of them."
+    places: dict[tuple, tuple] = {}
+    for path in filter(None, paths):
+        other = places.setdefault(path[-1], path)
+        if other == path: continue
+        rank, name = path[-1]
+        above = " and ".join("; ".join(taxon for _, taxon in steps[:-1]) or "the root" for steps in (other, path))
+        problem = f"the {rank} {name!r} stands below {above}"
+        raise InputError(where, problem, "Give all of its rows the same ranks, or two taxa different names")
+
 # %% ../../nbs/60_taxonomy.ipynb #89e0dceb
 def tree_from_lineages(
     lineages: dict[str, list[tuple]],  # class -> steps (rank, name, taxid or None) from the top to the class itself
@@ -152,6 +164,7 @@ def tree_from_lineages(
     given = set(numbers)
     if len(given) < len(numbers):
         raise InputError(where, "gives one taxid to several taxa", "A taxid stands for one taxon with one lineage")
+    _check_one_place(taxids, where)
     free = (taxid for taxid in count(CUSTOM_TAXID) if taxid not in given)
     row = {path: number for number, path in enumerate(taxids)}
     nodes = pd.DataFrame([path[-1] if path else ("no rank", "root") for path in taxids], columns=["rank", "name"])
@@ -180,6 +193,15 @@ def _only(values: Sequence, what: str, name: str, where, record: str | None = No
     shown = ", ".join(map(str, values))
     raise InputError(where, f"has {len(values)} {what} for {name!r}: {shown}", "Give it one", record=record)
 
+# %% ../../nbs/60_taxonomy.ipynb #9c72ba87
+def _taxid_number(taxid, name: str, where, column: str | None) -> int | None:
+    "The number of a class, None without one. Raises `InputError` for what is none; a spreadsheet writes 562.0."
+    if taxid is None: return None
+    try: return int(float(taxid))
+    except ValueError as error:
+        problem = f"{taxid!r} is no taxid of {name!r}"
+        raise InputError(where, problem, "Give a number, or leave the cell empty", record=column) from error
+
 # %% ../../nbs/60_taxonomy.ipynb #ceb365ba
 def _table_lineage(rows: pd.DataFrame, label: str, where) -> list[tuple]:
     "The steps of the class that all `rows` are of."
@@ -192,7 +214,7 @@ def _table_lineage(rows: pd.DataFrame, label: str, where) -> list[tuple]:
     taxa = _only(lines, "lineages", name, where)
     taxid = _only(numbers, "numbers", name, where, number)
     steps = [(rank, taxon, None) for rank, taxon in zip(ranks, taxa) if taxon]
-    return [*steps, (label if label in RANKS else "no rank", name, None if taxid is None else int(float(taxid)))]
+    return [*steps, (label if label in RANKS else "no rank", name, _taxid_number(taxid, name, where, number))]
 
 # %% ../../nbs/60_taxonomy.ipynb #9aa682d2
 def taxonomy_from_table(
@@ -203,6 +225,7 @@ def taxonomy_from_table(
     "A tree from a table of lineages. Raises `InputError` for a class without one, with two, or with two numbers."
     where = source_name(table)
     rows = read_table(table, [label]).fillna("")
+    if "domain" not in rows: rows = rows.rename(columns={"superkingdom": "domain"})  # NCBI's name of it until 2025
     rows = rows[rows[label].isin(classes)]
     lineages = {name: _table_lineage(lines, label, where) for name, lines in rows.groupby(label)}
     return tree_from_lineages(_by_class(lineages, classes, "lineage", label, where), where)

@@ -199,7 +199,7 @@ def from_df(
     tokenizer: KmerTokenizer | None = None,  # k=5, stride=2 unless given
     sequence: str = "sequence",  # column of letters
     label: str = "label",  # column of targets
-    split: str = "split",  # column with train and valid; of other rows only the targets are checked
+    split: str = "split",  # column with train and valid; other rows are left alone
     bs: int = 64,  # sequences in a batch
     seed: int = 0,
     stranded: bool = False,  # the sequences have a direction, as promoters do: the other strand is never shown
@@ -213,11 +213,11 @@ def from_df(
     codes = split_codes(table, sequence, split, where, tokenizer.alphabet)
     warn_of_leakage(codes["train"], codes["valid"], tokenizer.alphabet)
     task = task or Classes.from_targets(table[label][table[split] == "train"])
-    y = task.encode(table[label].to_numpy(), where)
+    y = {name: task.encode(table[label][table[split] == name].to_numpy(), where) for name in codes}
     make = partial(LabelledReads, task=task, tokenizer=tokenizer, bs=bs, seed=seed, stranded=stranded)
     text = {name: Spans.from_sequences(part, tokenizer.alphabet) for name, part in codes.items()}
-    learn = make(text["train"], y[table[split] == "train"])
-    watch = make(text["valid"], y[table[split] == "valid"], augment=False)
+    learn = make(text["train"], y["train"])
+    watch = make(text["valid"], y["valid"], augment=False)
     return cls.from_datasets(learn, watch, device)
 
 # %% ../../nbs/17_loaders.ipynb #dd861432

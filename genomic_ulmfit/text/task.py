@@ -89,8 +89,15 @@ class Classes(Task):
 
     @classmethod
     def from_targets(cls, targets):
-        "The names that occur, sorted; numbers are taken as names."
-        return cls([str(name) for name in sorted(pd.Series(targets).dropna().unique())])
+        "The names that occur, sorted; numbers are taken as names. Raises `ValueError` for two that look the same."
+        values = pd.Series(targets, dtype=object).dropna().unique()
+        try: ordered = sorted(values)
+        except TypeError: ordered = sorted(values, key=str)  # of several types
+        names = [name for name in dict.fromkeys(map(str, ordered)) if name.strip()]
+        stripped = [name.strip() for name in names]
+        twice = [name for name, bare in zip(names, stripped) if stripped.count(bare) > 1]
+        if twice: raise ValueError(f"the labels {twice[0]!r} and {twice[1]!r} differ in white space only: write one")
+        return cls(names)
 
     def encode(self, targets, where) -> np.ndarray:
         "Class numbers, (n,) int64. Raises `InputError` for a name that is not among the classes."

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from itertools import chain, islice, repeat
+from math import inf
 from time import perf_counter
 from typing import NamedTuple
 
@@ -37,7 +38,12 @@ class Budget:
     def __post_init__(self):
         given = [amount for amount in astuple(self) if amount is not None]
         if len(given) != 1: raise ValueError("give one of tokens, minutes, epochs")
-        if given[0] <= 0: raise InputError("budget", "is not above zero", "Ask for more")
+        if not 0 < given[0] < inf: raise InputError("budget", f"is {given[0]}, not above zero", "Ask for more")
+
+# %% ../../nbs/50_budget.ipynb #72ef1811
+def check_rate(lr: float):
+    "Raise `InputError` for a learning rate that is no number above zero."
+    if not 0 < lr < inf: raise InputError("learning rate", f"is {lr}, not above zero", "Give a number such as 0.001")
 
 # %% ../../nbs/50_budget.ipynb #cf1abc55
 class Pace(NamedTuple):

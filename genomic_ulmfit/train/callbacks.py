@@ -4,17 +4,20 @@
 
 # %% auto #0
 __all__ = ['RestoringCallback', 'RestoringLearner', 'DevicePrecision', 'Clock', 'TimeLimit', 'progress_text', 'Speed',
-           'groups_thawed', 'GradualUnfreezing']
+           'StopDiverged', 'groups_thawed', 'GradualUnfreezing']
 
 # %% ../../nbs/51_callbacks.ipynb #78df006e
+import sys
 import time
 from datetime import timedelta
 
 from fastai.callback.core import Callback
-from fastai.learner import Learner
+from fastai.learner import Learner, noop
 from fastai.torch_core import num_distrib
+from fastcore.imports import IN_NOTEBOOK
 
 from ..nets.precision import precision
+from ..seq.errors import InputError
 
 # %% ../../nbs/51_callbacks.ipynb #318f6357
 class RestoringCallback(Callback):
@@ -95,9 +98,17 @@ def progress_text(
     remaining = f", {timedelta(seconds=int(seconds * left / done))} left" if done > 0 else ""
     return f"{tokens / seconds:,.0f} tokens/s", remaining
 
+# %% ../../nbs/51_callbacks.ipynb #b0c66b28
+LINE_SECONDS = 60  # a line of a log for each minute
+
+
+def is_log() -> bool:
+    "Whether what is printed goes to a file or a pipe, where a progress bar would be thousands of lines."
+    return not IN_NOTEBOOK and not sys.stdout.isatty()
+
 # %% ../../nbs/51_callbacks.ipynb #3486b2ce
 class Speed(Callback):
-    "Show tokens per second, the loss and the time left in all beside fastai's progress bar."
+    "Show tokens per second, the loss and the time left in all beside fastai's progress bar; once a minute without one."
 
     order = 61  # after `ProgressCallback` (60), whose comment it replaces
 
@@ -112,15 +123,44 @@ class Speed(Callback):
     def before_fit(self):
         self.clock = Clock()
         self.tokens = 0
+        self.lines = 0
 
     def after_batch(self):
-        if not self.training or not hasattr(self.learn, "progress"): return
+        if not self.training: return
         if not self.tokens: self.past = self.pct_train  # an interrupted run had come so far
         self.tokens += self.xb[0].numel() * max(num_distrib(), 1)
         done = self.pct_train - self.past
         speed, left = progress_text(self.tokens, self.clock.seconds(), done, 1 - self.pct_train)
+        if not hasattr(self.learn, "progress"): return self.line(f"{self.pct_train:.0%}: {speed}{left}")
         loss = self.smooth_loss.item() * self.scale
         self.learn.progress.pbar.comment = f"{speed}, {self.loss_name} {loss:.3f}{left}"
+
+    def line(self, text: str):
+        "A line of a log, if it is time for one."
+        if self.learn.logger is noop or self.clock.seconds() < LINE_SECONDS * (self.lines + 1): return
+        self.lines = int(self.clock.seconds() / LINE_SECONDS)
+        print(text, flush=True)
+
+# %% ../../nbs/51_callbacks.ipynb #a7973185
+_GROWN = 1_000  # times the first loss: no training that learns comes near
+
+
+class StopDiverged(Callback):
+    "Ends training with an `InputError` where the loss is no number, or has grown out of all proportion."
+
+    order = 70  # after the step has been counted
+
+    def before_fit(self): self.most = None  # the largest loss that is still one
+
+    def after_loss(self):
+        if not self.training: return
+        loss = float(self.loss.detach())
+        if self.most is None: self.most = _GROWN * (abs(loss) + 1)
+        if abs(loss) <= self.most: return
+        lr = self.opt.hypers[-1]["lr"]
+        problem = f"the loss is {loss:.3g} at a learning rate of {lr:.2g}"
+        remedy = f"Try a lower rate, such as {lr / 10:.1g}"
+        raise InputError("training", problem, remedy, record=f"step {self.train_iter}")
 
 # %% ../../nbs/51_callbacks.ipynb #382ce2bb
 def groups_thawed(epoch: int, epochs: int, groups: int) -> int:

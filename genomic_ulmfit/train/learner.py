@@ -7,6 +7,7 @@ __all__ = ['MOST_GB', 'tokenizer_of', 'task_of', 'GenomeLearner', 'bits_of_rows'
            'language_model_loss', 'genome_lm_learner', 'reading_of', 'PredictorLearner', 'genome_classifier_learner']
 
 # %% ../../nbs/54_learner.ipynb #aa236106
+from contextlib import nullcontext
 from dataclasses import asdict
 
 import numpy as np
@@ -30,9 +31,9 @@ from ..text.block import Kmerize
 from ..text.kmers import NO_LOSS, KmerTokenizer, bits_per_letter
 from ..text.loaders import BatchLoader, ReadDataLoaders
 from ..text.task import Classes, Task
-from .budget import Budget, check_loader, epochs_of_steps
+from .budget import Budget, check_loader, check_rate, epochs_of_steps
 from . import interpret  # noqa: F401  says what plot_top_losses shows of sequences
-from .callbacks import DevicePrecision
+from .callbacks import DevicePrecision, is_log
 from .checkpoint import starting_state, training_plan
 from .processes import n_processes, plan_parts, together
 from .running import RunningLearner, run_parts
@@ -260,16 +261,17 @@ def fit_budget(
 ):
     """Train for a budget: exactly one of `tokens`, `minutes`, `epochs`.
 
-    Raises `InputError` for a budget below one batch, a batch that the memory is too small for, and a checkpoint of
-    another training. Ctrl-C keeps the last checkpoint. In processes started by `torchrun` or `accelerate launch` each
-    trains on its share; there, minutes are turned into a number of batches beforehand.
+    Raises `InputError` for a budget below one batch, a batch that the memory is too small for, a checkpoint of another
+    training, and a loss that grows out of all proportion. Ctrl-C keeps the last checkpoint. In processes started by
+    `torchrun` or `accelerate launch` each trains on its share; there, minutes are turned into a number of batches.
     """
     budget = Budget(tokens, minutes, epochs)
+    check_rate(lr)
     check_loader(self.dls.train, budget)
     dataset = self.dls.train.dataset
     plan = training_plan(self.model, self.tokenizer, dataset, processes=n_processes(), lr=lr, **asdict(budget))
     state = starting_state(self, plan, checkpoints if resume else None)
-    with together(self):
+    with together(self), self.no_bar() if is_log() else nullcontext():
         if not state.epoch: state.plan |= plan_parts(self, budget, parts)
         with epochs_of_steps(dataset, state.plan["steps"] if epochs is None else None):
             run_parts(self, budget, state, lr if lr_div == 1 else slice(lr / lr_div, lr), cbs, gradual, checkpoints)

@@ -10,7 +10,7 @@ from fastai.callback.core import Callback
 from fastcore.foundation import L
 
 from .budget import Budget, clock_seconds
-from .callbacks import Clock, GradualUnfreezing, RestoringLearner, Speed, TimeLimit
+from .callbacks import Clock, GradualUnfreezing, RestoringLearner, Speed, StopDiverged, TimeLimit
 from .checkpoint import Checkpoint, TrainingState, figures_so_far, interruption
 from .processes import n_processes, say
 
@@ -36,7 +36,7 @@ def budget_callbacks(
     clock: Clock,
 ) -> list[Callback]:
     "The speed on the progress bar; the clock, unfreezing and checkpoints where they are asked for."
-    callbacks = [Speed(learn.loss_name, learn.loss_scale)]
+    callbacks = [Speed(learn.loss_name, learn.loss_scale), StopDiverged()]
     if limit := clock_seconds(budget, n_processes()): callbacks.append(TimeLimit(limit, clock))
     if gradual: callbacks.append(GradualUnfreezing())
     if checkpoints is not None: callbacks.append(Checkpoint(checkpoints, state, clock))
