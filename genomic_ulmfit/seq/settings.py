@@ -27,24 +27,26 @@ def _problem(
     value,
     kind: str,  # pydantic's name for the error
     message: str,  # what pydantic says of it
+    remedy: str,
 ) -> InputError:
     "The error for what doesn't fit."
-    if kind == "missing": return InputError(where, f"has no {place!r}", REMEDY)
+    if kind == "missing": return InputError(where, f"has no {place!r}", remedy)
     if kind == "extra_forbidden":
         return InputError(where, f"the setting {place!r} is unknown", "Use the version that made it")
     shown = repr(value)
     shown = shown if len(shown) <= 40 else f"{shown[:39]}…"
-    return InputError(where, f"{place!r} is {shown}: {message[:1].lower()}{message[1:]}", REMEDY)
+    return InputError(where, f"{place!r} is {shown}: {message[:1].lower()}{message[1:]}", remedy)
 
 
 def checked(
     shape: Any,  # a `TypedDict`, or another type that pydantic knows
     known,  # what the file holds
     where,  # the file, named in the error
+    remedy: str = REMEDY,  # what to do about it
 ) -> Any:  # the same, without what the shape doesn't name
     "What a file holds, if it has that shape. Raises `InputError` with the first place where it hasn't."
     try: return TypeAdapter(shape).validate_python(known, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the content"
-        raise _problem(where, place, first["input"], first["type"], first["msg"]) from error
+        raise _problem(where, place, first["input"], first["type"], first["msg"], remedy) from error

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SPACED', 'MOST_BASES', 'SMALL', 'SKETCH', 'CLASS_BITS', 'CLASS_MASK', 'BLOCK', 'PACKED_BITS', 'PARTS',
            'mask_positions', 'word_numbers', 'mixed', 'sketch', 'pack_entries', 'unpack_entries', 'distinct_words',
-           'entry_counts', 'WordTable', 'part_bounds', 'join_parts', 'build_words']
+           'entry_counts', 'WordsShape', 'WordTable', 'part_bounds', 'join_parts', 'build_words']
 
 # %% ../../nbs/61_words.ipynb #1d25ec9e
 import json
@@ -16,11 +16,13 @@ from functools import reduce
 from pathlib import Path
 
 import numpy as np
+from typing_extensions import NotRequired, TypedDict
 
 from ..seq.alphabet import DNA
 from ..seq.errors import InputError, InputNotFoundError
 from ..seq.files import sha256, written_folder
 from ..seq.numbers import horner, kmer_letters, ragged_ranges, unordered_pair_numbers
+from ..seq.settings import Count, Place, checked
 from ..seq.tables import label_numbers
 from ..text.corpus import GenomeCorpus
 from ..text.spans import Spans
@@ -109,9 +111,16 @@ def pack_entries(entries: np.ndarray) -> bytes:
     return lzma.compress(np.concatenate(planes).tobytes(), filters=filters)
 
 # %% ../../nbs/61_words.ipynb #fefceb96
-def unpack_entries(packed: bytes) -> np.ndarray:
-    "The entries again."
-    planes = np.frombuffer(lzma.decompress(packed), np.uint8).reshape(6, -1)
+def unpack_entries(
+    packed: bytes,
+    words: int,  # entries that there must be: no more memory is taken
+) -> np.ndarray:
+    "The entries again. Raises `ValueError` for other bytes."
+    unpacker = lzma.LZMADecompressor()
+    try: planes = np.frombuffer(unpacker.decompress(packed, 6 * words + 1), np.uint8)
+    except lzma.LZMAError as error: raise ValueError(f"cannot be unpacked ({error})") from error
+    if len(planes) != 6 * words or not unpacker.eof: raise ValueError(f"does not hold {words:,} words")
+    planes = planes.reshape(6, -1)
     steps = np.ascontiguousarray(planes[:4].T).view("<u4")[:, 0]
     classes = np.ascontiguousarray(planes[4:].T).view("<u2")[:, 0]
     return np.cumsum(steps, dtype=np.uint64) << PACKED_BITS | classes
@@ -143,12 +152,32 @@ def entry_counts(
     return counts
 
 # %% ../../nbs/61_words.ipynb #9b1d24d4
+_MOST_PACKED = 100  # times smaller than it is: hashes are random, and pack to about two thirds
+
+
+class WordsShape(TypedDict):
+    "What words.json holds."
+
+    mask: str
+    one_in: Count
+    words: Place
+    classes: list[str]
+    packed: NotRequired[str]
+
+
 def _open_entries(folder: Path, info: dict) -> np.ndarray:
     "The entries, mapped or unpacked. Raises `InputError` where the file isn't the one that was written."
     file = folder / ("words.xz" if info.get("packed") else "words.bin")
     if info.get("packed"):
-        if file.is_file() and sha256(file) == info["packed"]: return unpack_entries(file.read_bytes())
-        raise InputError(file, "is missing, or not the file that was packed", "Pack the table again")
+        if not file.is_file() or sha256(file) != info["packed"]:
+            raise InputError(file, "is missing, or not the file that was packed", "Pack the table again")
+        if info["words"] * 6 > _MOST_PACKED * file.stat().st_size:
+            raise InputError(file, f"cannot hold {info['words']:,} words", "Pack the table again")
+        try: entries = unpack_entries(file.read_bytes(), info["words"])
+        except ValueError as error: raise InputError(file, str(error), "Pack the table again") from error
+        if len(entries) and (entries & CLASS_MASK).max() >= len(info["classes"]):
+            raise InputError(file, "has words of a class that there is not", "Pack the table again")
+        return entries
     if file.is_file() and file.stat().st_size == 8 * info["words"]:
         return np.memmap(file, np.uint64, "r") if info["words"] else np.empty(0, np.uint64)
     raise InputError(file, "is missing, or not the file that was built", "Build the table again")
@@ -168,7 +197,13 @@ class WordTable:
         self.folder = Path(folder)
         if not (self.folder / "words.json").is_file():
             raise InputNotFoundError(self.folder, "no such table of words", "Build it with `build_words`")
-        self.info = json.loads((self.folder / "words.json").read_text())
+        place = self.folder / "words.json"
+        try:
+            self.info = checked(WordsShape, json.loads(place.read_text()), place, "Build the table again")
+            mask_positions(self.info["mask"])
+        except InputError: raise
+        except (OSError, ValueError) as error:
+            raise InputError(place, f"cannot be read ({error})", "Build the table again") from error
         self.mask: str = self.info["mask"]
         self.one_in: int = self.info["one_in"]
         self.classes: list[str] = self.info["classes"]

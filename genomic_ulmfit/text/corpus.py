@@ -15,11 +15,13 @@ from typing import BinaryIO
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
+from typing_extensions import NotRequired, TypedDict
 
 from ..seq.alphabet import DNA, Alphabet, get_alphabet
 from ..seq.errors import InputError, InputNotFoundError
 from ..seq.files import sha256, written_folder
 from ..seq.records import ReadSummary, SequenceRecord, read_sequences
+from ..seq.settings import Place, checked
 from ..seq.tables import check_splits, is_table_file, read_table, source_name
 
 # %% ../../nbs/11_corpus.ipynb #094196dc
@@ -28,7 +30,29 @@ BASES_FILE = "bases.bin"  # codes of letters, of proteins too
 RECORDS_FILE = "records.tsv"
 MANIFEST_FILE = "corpus.json"
 
+# %% ../../nbs/11_corpus.ipynb #5ha9e001
+class FormatShape(TypedDict):
+    "What a manifest of any format holds."
 
+    format: str
+
+
+class FileShape(TypedDict):
+    "What is noted of a file."
+
+    bytes: Place
+    sha256: str
+
+
+class ManifestShape(FormatShape):
+    "What the manifest of a corpus holds, as far as it is asked."
+
+    alphabet: NotRequired[str]
+    labels: list[str]
+    files: dict[str, FileShape]
+    sources: list[dict]
+
+# %% ../../nbs/11_corpus.ipynb #5ha9e002
 def _read_manifest(folder: Path) -> dict:
     "The manifest of a corpus. Raises `InputError` where there is none, or one of another format."
     if not folder.is_dir():
@@ -36,20 +60,32 @@ def _read_manifest(folder: Path) -> dict:
     try: manifest = json.loads((folder / MANIFEST_FILE).read_text())
     except (OSError, ValueError) as error:
         raise InputError(folder, "is not a corpus, or is damaged", "Build it again") from error
-    if manifest.get("format") == FORMAT: return manifest
-    raise InputError(folder, f"has the format {manifest.get('format')!r}, not {FORMAT}", "Build it again")
+    known = checked(FormatShape, manifest, folder / MANIFEST_FILE, "Build it again")
+    if known["format"] != FORMAT:
+        raise InputError(folder, f"has the format {known['format']!r}, not {FORMAT}", "Build it again")
+    checked(ManifestShape, manifest, folder / MANIFEST_FILE, "Build it again")
+    return manifest
 
 # %% ../../nbs/11_corpus.ipynb #624e57ad
 def _check_file(folder: Path, name: str, manifest: dict):
     "Raise `InputError` where a file of a corpus is missing, or isn't the one that was built."
     file = folder / name
-    known = manifest["files"][name]
+    known = manifest["files"].get(name, {"bytes": -1, "sha256": ""})
     if not file.exists(): raise InputError(folder, f"{name} is missing", "Build it again")
     older = file.stat().st_mtime_ns < (folder / MANIFEST_FILE).stat().st_mtime_ns  # than the manifest, written last
     if file.stat().st_size != known["bytes"] or (not older and sha256(file) != known["sha256"]):
         raise InputError(file, "was changed after the corpus was built", "Build it again")
 
 # %% ../../nbs/11_corpus.ipynb #8345768e
+def _check_records(records: pd.DataFrame, letters: int, where):
+    "Raise `InputError` for records that don't lie one after the other in so many letters."
+    places = [records.get(name, pd.Series(dtype=object)).to_numpy() for name in ("start", "length")]
+    if all(column.dtype.kind == "i" for column in places):
+        start, length = places
+        if (length > 0).all() and (start == np.cumsum(length) - length).all() and length.sum() == letters: return
+    raise InputError(where, "does not say where the records lie", "Build it again")
+
+
 class GenomeCorpus:
     "A built corpus: `bases` (memory map, uint8 codes) and `records` (a row each with start, length, labels, split)."
 
@@ -64,6 +100,7 @@ class GenomeCorpus:
         text = {column: str for column in self.labels}
         self.records = pd.read_csv(self.path / RECORDS_FILE, sep="\t", keep_default_na=False, dtype=text)
         self.bases = np.memmap(self.path / BASES_FILE, np.uint8, "r")
+        _check_records(self.records, len(self.bases), self.path / RECORDS_FILE)
 
     @property
     def labels(self) -> list[str]:

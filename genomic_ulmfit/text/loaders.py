@@ -85,6 +85,7 @@ class BatchLoader(DataLoader):
         return None if names is None else CategoryMap(names, sort=False)
 
     def before_iter(self):
+        self.dataset.spans.check_file()
         self.n = len(self)  # a budget may have changed the length of an epoch
         self.dataset.epoch += 1
 

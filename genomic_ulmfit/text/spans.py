@@ -7,6 +7,7 @@ __all__ = ['release_pages', 'Spans', 'gather', 'warn_of_short', 'SpanBatches']
 
 # %% ../../nbs/12_spans.ipynb #5bb21925
 import mmap
+import os
 import warnings
 import zlib
 from abc import ABC, abstractmethod
@@ -18,6 +19,7 @@ import numpy as np
 import torch
 
 from ..seq.alphabet import DNA, Alphabet, check_alphabet
+from ..seq.errors import InputError
 from .corpus import GenomeCorpus
 from .kmers import KmerTokenizer
 
@@ -65,6 +67,13 @@ class Spans(NamedTuple):
         codes = np.concatenate(parts) if parts else np.empty(0, np.uint8)
         return cls(codes, np.cumsum(length) - length, length, alphabet)
 
+    def check_file(self):
+        "Raise `InputError` where the file that the codes lie in has become shorter: reading it would kill the process."
+        owner = self.codes
+        while isinstance(owner, np.ndarray) and not isinstance(owner, np.memmap): owner = owner.base
+        if not isinstance(owner, np.memmap) or os.path.getsize(owner.filename) >= owner.nbytes: return
+        raise InputError(owner.filename, "has become shorter", "Build the corpus again")
+
     def digest(self) -> str:
         "A checksum of the places and of 64 letters, 8 hex digits: tells one text from another at no cost."
         some = self.codes[:: len(self.codes) // 64 + 1].copy()
@@ -87,6 +96,7 @@ def gather(
         piece = codes[first : first + size]
         row[:size] = alphabet.complements[piece[::-1]] if flip else piece
     release_pages(codes)
+    if rows.max(initial=0) > alphabet.padding: raise ValueError("there are codes that stand for no letter: damaged?")
     return rows
 
 # %% ../../nbs/12_spans.ipynb #b3aadb8d

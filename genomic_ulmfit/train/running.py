@@ -11,7 +11,7 @@ from fastcore.foundation import L
 
 from .budget import Budget, clock_seconds
 from .callbacks import Clock, GradualUnfreezing, RestoringLearner, Speed, StopDiverged, TimeLimit
-from .checkpoint import Checkpoint, TrainingState, figures_so_far, interruption
+from .checkpoint import Checkpoint, Replay, TrainingState, interruption
 from .processes import n_processes, say
 
 # %% ../../nbs/53_running.ipynb #8ab31df5
@@ -56,7 +56,9 @@ def run_parts(
     clock = Clock(state.seconds)
     parts = state.plan["parts"]
     cbs = [*L(cbs), *budget_callbacks(learn, budget, state, gradual, checkpoints, clock)]
-    if state.epoch: say(f"going on after epoch {state.epoch} of {parts}")
+    if state.epoch:
+        cbs.append(Replay(state))
+        say(f"going on after epoch {state.epoch} of {parts}")
     try: learn.fit_one_cycle(parts, lr, cbs=cbs, reset_opt=not state.epoch, start_epoch=state.epoch)
     except KeyboardInterrupt:
         say(interruption(checkpoints))
@@ -64,4 +66,3 @@ def run_parts(
     finally:
         if gradual: learn.unfreeze()
     learn.seconds = clock.seconds()
-    if state.epoch: learn.recorder.values = figures_so_far(state, learn.recorder.values)
