@@ -9,12 +9,12 @@ __all__ = ['InputError', 'Alphabet', 'DNA', 'PROTEIN', 'encode_bases', 'decode_b
            'ReadDataLoaders', 'SequenceBlock', 'PRESETS', 'Preset', 'BitsPerBase', 'binary_metrics', 'bits_per_base',
            'classification_metrics', 'expected_calibration_error', 'reliability', 'MarkovChain', 'fit_kmer_logreg',
            'fit_kmer_nb', 'kmer_counts', 'markov_bits_per_base', 'plot_confusion', 'plot_curves', 'plot_reliability',
-           'plot_scores', 'GenomeModel', 'LanguageModel', 'Predictor', 'load_model', 'pretrained_models',
-           'EarlyStoppingCallback', 'set_seed', 'GenomeLearner', 'genome_classifier_learner', 'genome_lm_learner',
-           'Taxonomy', 'read_taxonomy', 'taxonomy_from_gtdb', 'taxonomy_from_ncbi', 'taxonomy_from_table', 'WordTable',
-           'build_words', 'Calibration', 'TaxonModel', 'rank_figures', 'calibrate', 'Sample', 'classify_files',
-           'read_agents', 'fit_confusion', 'screen_sample', 'compare', 'write_screen', 'calibrate_taxa', 'screen_files',
-           'evaluate', 'predict_file', 'run_demo']
+           'plot_scores', 'GenomeModel', 'LanguageModel', 'Predictor', 'load_model', 'load_genome_model',
+           'load_predictor', 'pretrained_models', 'EarlyStoppingCallback', 'set_seed', 'GenomeLearner',
+           'genome_classifier_learner', 'genome_lm_learner', 'Taxonomy', 'read_taxonomy', 'taxonomy_from_gtdb',
+           'taxonomy_from_ncbi', 'taxonomy_from_table', 'WordTable', 'build_words', 'Calibration', 'TaxonModel',
+           'rank_figures', 'calibrate', 'Sample', 'classify_files', 'read_agents', 'fit_confusion', 'screen_sample',
+           'compare', 'write_screen', 'calibrate_taxa', 'screen_files', 'evaluate', 'predict_file', 'run_demo']
 
 # %% ../nbs/99_all.ipynb #6db41713
 from fastai.callback.tracker import EarlyStoppingCallback
@@ -22,7 +22,9 @@ from fastai.torch_core import set_seed
 
 from .demo.run import run_demo
 from .model.folder import pretrained_models
-from .model.model import GenomeModel, LanguageModel, Predictor, load_model
+from genomic_ulmfit.model.model import (
+    GenomeModel, LanguageModel, Predictor, load_genome_model, load_model, load_predictor,
+)
 from .nets.awdlstm import PRESETS, Preset
 from .report.baselines import MarkovChain, fit_kmer_logreg, fit_kmer_nb, kmer_counts, markov_bits_per_base
 from .report.figures import plot_confusion, plot_curves, plot_reliability, plot_scores
@@ -71,7 +73,8 @@ _all_ = [
     "BitsPerBase", "binary_metrics", "bits_per_base", "classification_metrics", "expected_calibration_error",
     "reliability", "MarkovChain", "fit_kmer_logreg", "fit_kmer_nb", "kmer_counts", "markov_bits_per_base",
     "plot_confusion", "plot_curves", "plot_reliability", "plot_scores",
-    "GenomeModel", "LanguageModel", "Predictor", "load_model", "pretrained_models",
+    "GenomeModel", "LanguageModel", "Predictor", "load_model", "load_genome_model", "load_predictor",
+    "pretrained_models",
     "EarlyStoppingCallback", "set_seed", "GenomeLearner", "genome_classifier_learner", "genome_lm_learner",
     "Taxonomy", "read_taxonomy", "taxonomy_from_gtdb", "taxonomy_from_ncbi", "taxonomy_from_table",
     "WordTable", "build_words", "Calibration", "TaxonModel", "rank_figures", "calibrate", "Sample", "classify_files",

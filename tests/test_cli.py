@@ -195,7 +195,7 @@ def test_duplicate_ids_only_n_and_header_only(tmp_path, capsys):
     build = "corpus build {tmp}/twice.fa --out {tmp}/c"
     fails(capsys, build, names=["twice.fa", "'a'", "twice"], tmp=tmp_path)
     build = "corpus build {tmp}/headers.fa --out {tmp}/c"
-    fails(capsys, build, names=["headers.fa", "not a single base"], tmp=tmp_path)
+    fails(capsys, build, names=["headers.fa", "not a single known base"], tmp=tmp_path)
     run("corpus build {tmp}/some.fa --out {tmp}/c --json {tmp}/c.json", tmp=tmp_path)
     out = capsys.readouterr().out
     info = json.loads((tmp_path / "c.json").read_text())
@@ -232,8 +232,7 @@ def test_label_that_only_occurs_in_test(genomes, tmp_path, capsys):
     fails(capsys, "train {tmp}/c --label genus --tokens 20k --out {tmp}/m", names=names, tmp=tmp_path)
     rows = [("ACGT" * 20, "a", "train"), ("ACGG" * 20, "a", "valid"), ("AACC" * 20, "b", "test")]
     pd.DataFrame(rows, columns=["sequence", "label", "split"]).to_csv(tmp_path / "s.tsv", sep="\t", index=False)
-    names = ["s.tsv", "'b'", "does not occur"]
-    fails(capsys, "train {tmp}/s.tsv --epochs 1 --out {tmp}/m", names=names, tmp=tmp_path)
+    run("train {tmp}/s.tsv --epochs 1 --preset nano --out {tmp}/m", tmp=tmp_path)  # rows of the split test don't count
 
 
 def test_missing_label_column_of_a_corpus(corpus, tmp_path, capsys):

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from fastai.torch_core import set_seed
 
+from .. import __version__
 from .judging import baseline_probs, draw, judge_language_models, judge_sample, sample_text, verdict
 from .page import score_table, write_report
 from genomic_ulmfit.demo.training import (
@@ -38,8 +39,9 @@ def peak_memory_mb() -> float:
 
 def versions() -> dict[str, str]:
     "Versions that a figure depends on, and the processor."
-    packages = {name: version(name) for name in ("genomic_ulmfit", "torch", "fastai", "scikit-learn", "numpy")}
-    return packages | {"python": platform.python_version(), "machine": f"{platform.machine()}, {os.cpu_count()} cores"}
+    packages = {name: version(name) for name in ("torch", "fastai", "scikit-learn", "numpy")}
+    machine = f"{platform.machine()}, {os.cpu_count()} cores"
+    return {"genomic_ulmfit": __version__, **packages, "python": platform.python_version(), "machine": machine}
 
 # %% ../../nbs/87_demo.ipynb #afb407aa
 def data_summary(corpus: GenomeCorpus) -> dict:

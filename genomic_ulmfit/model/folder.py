@@ -25,6 +25,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 from typing_extensions import TypedDict
 
+from .. import __version__
 from .config import ModelConfig, PredictorConfig, config_from_dict
 from ..seq.alphabet import DNA
 from ..seq.errors import InputError, InputNotFoundError
@@ -98,7 +99,7 @@ def _content(config: ModelConfig, about: dict, weights: Path) -> dict:
     return {
         "format": MODEL_FORMAT, "settings": config.to_dict(), "about": about,
         "files": {WEIGHTS: {"bytes": weights.stat().st_size, "sha256": sha256(weights)}},
-        "versions": {package: version(package) for package in ("genomic_ulmfit", "torch", "fastai")},
+        "versions": {"genomic_ulmfit": __version__, **{package: version(package) for package in ("torch", "fastai")}},
     }
 
 # %% ../../nbs/42_folder.ipynb #8978fb64

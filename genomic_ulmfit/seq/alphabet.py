@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from fastcore.basics import patch
 
 from .errors import InputError
 
@@ -77,19 +78,6 @@ class Alphabet:
         "Codes of letters, (len(sequence),) uint8. Raises as `translate` does."
         return np.frombuffer(self.translate(sequence), np.uint8).copy()
 
-    def as_codes(self, sequence) -> np.ndarray:
-        """Codes of letters, or what is codes already, (letters,) uint8.
-
-        Takes text, arrays, and records with `codes` or `seq`, of Biopython and pyfaidx too. Raises as `translate` does.
-        """
-        if isinstance(sequence, (str, bytes)): return self.encode(sequence)
-        if hasattr(sequence, "codes"): return sequence.codes
-        if hasattr(sequence, "seq"): return self.as_codes(sequence.seq)
-        if hasattr(sequence, "reverse_complement"): return self.encode(str(sequence))  # Biopython's Seq
-        codes = np.asarray(sequence)
-        if codes.ndim == 1 and (codes.dtype.kind in "ui" or not codes.size): return codes.astype(np.uint8, copy=False)
-        raise TypeError(f"a sequence is text or an array of codes, not {type(sequence).__name__}")
-
     def decode(self, codes) -> str:
         "The letters of codes, an array or tensor of one dimension; padding is left out."
         codes = np.asarray(codes, np.uint8)
@@ -116,6 +104,21 @@ DNA = Alphabet(
     "dna", "ACGT", "N", others="RYSWKMBDHVX-.", spellings=(("U", "T"),), pairs="TGCA",
     letter_name="base", million="Mbp", code_name="a nucleotide", guess="a protein", material="DNA or RNA",
 )
+
+# %% ../../nbs/02_alphabet.ipynb #cc08bde5
+@patch
+def as_codes(
+    self: Alphabet,
+    sequence,  # text, an array of codes, or a record with `codes` or `seq`, of Biopython and pyfaidx too
+) -> np.ndarray:  # codes, (letters,) uint8
+    "Codes of letters, or what is codes already. Raises as `translate` does."
+    if isinstance(sequence, (str, bytes)): return self.encode(sequence)
+    if hasattr(sequence, "codes"): return sequence.codes
+    if hasattr(sequence, "seq"): return self.as_codes(sequence.seq)
+    if hasattr(sequence, "reverse_complement"): return self.encode(str(sequence))  # Biopython's Seq
+    codes = np.asarray(sequence)
+    if codes.ndim == 1 and (codes.dtype.kind in "ui" or not codes.size): return codes.astype(np.uint8, copy=False)
+    raise TypeError(f"a sequence is text or an array of codes, not {type(sequence).__name__}")
 
 # %% ../../nbs/02_alphabet.ipynb #2c3c27bd
 PROTEIN = Alphabet(

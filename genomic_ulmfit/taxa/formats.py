@@ -94,10 +94,9 @@ def table_writer(
     path,
     tree: Taxonomy,
 ) -> Iterator[Callable]:
-    "A function that appends the rows of some reads to a Parquet file. Raises `InputError` without pyarrow."
-    try: import pyarrow, pyarrow.parquet  # noqa: E401
-    except ImportError as error:
-        raise InputError(path, "needs pyarrow", "pip install 'genomic_ulmfit[parquet]'") from error
+    "A function that appends the rows of some reads to a Parquet file."
+    import pyarrow, pyarrow.parquet  # noqa: E401  when it is needed: it takes a moment
+
     with written(path) as partial, ExitStack() as stack:
         writer = None
 

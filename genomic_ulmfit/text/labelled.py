@@ -84,6 +84,7 @@ def labelled_table(
 ) -> pd.DataFrame:
     "The table with the letters of each record as `sequence`. Raises `InputError` for ids that don't match."
     table = read_table(labels, [id])
+    table[id] = table[id].astype(str)  # a table that was made in memory may have numbers
     where = source_name(labels, "the table of labels")
     letters = {r.id: alphabet.decode(r.codes) for r in read_sequences(fasta, unique_ids=True, alphabet=alphabet)}
     twice = table[id][table[id].duplicated()]

@@ -8,6 +8,7 @@ __all__ = ['MOST_GB', 'tokenizer_of', 'task_of', 'GenomeLearner', 'bits_of_rows'
 
 # %% ../../nbs/54_learner.ipynb #aa236106
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import asdict
 
 import numpy as np
@@ -126,8 +127,8 @@ class LanguageModelLearner(GenomeLearner):
     def predict(self, *args, **kwargs): raise ValueError("a language model has no classes to predict")
 
     def to_model(self, **about) -> LanguageModel:
-        "The language model, detached from the loaders; `about` is what a reader may want to know of it."
-        return LanguageModel(self.model, ModelConfig(self.preset, self.tokenizer), self._known(about))
+        "A copy of the language model, detached from the loaders; `about` is what a reader may want to know of it."
+        return LanguageModel(deepcopy(self.model), ModelConfig(self.preset, self.tokenizer), self._known(about))
 
     def show_results(
         self,
@@ -197,9 +198,9 @@ class PredictorLearner(GenomeLearner):
         return task_of(self.dls)
 
     def to_model(self, **about) -> Predictor:
-        "The predictor, detached from the loaders; `about` is what a reader may want to know of it."
+        "A copy of the predictor, detached from the loaders; `about` is what a reader may want to know of it."
         config = PredictorConfig(self.preset, self.tokenizer, self.task, **reading_of(self.dls))
-        return Predictor(self.model, config, self._known(about))
+        return Predictor(deepcopy(self.model), config, self._known(about))
 
     def predict(self, item, with_input: bool = False, **kwargs) -> tuple:
         "fastai's `predict` of a sequence, as it is read in validation: the answer for people, as a target, as outputs."
