@@ -164,7 +164,7 @@ class _LastLine(io.TextIOWrapper):
         raise StopIteration
 
 
-_CUT = "Premature end of file|Expected sequence length"  # what Biopython only warns of
+_LOST = "Expected sequence length"  # what Biopython only warns of
 
 
 def _parse_genbank(stream, kind: str) -> Iterator:
@@ -174,7 +174,7 @@ def _parse_genbank(stream, kind: str) -> Iterator:
     while True:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", BiopythonParserWarning)  # of lines that hold no sequence
-            warnings.filterwarnings("error", _CUT, BiopythonParserWarning)
+            warnings.filterwarnings("error", _LOST, BiopythonParserWarning)
             record = next(records, None)
         if record is None: break
         yield dnaio.SequenceRecord(f"{record.id} {record.description}", str(record.seq))

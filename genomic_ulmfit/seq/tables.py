@@ -52,7 +52,7 @@ def _read_file(path: Path) -> pd.DataFrame:
     if path.is_dir(): raise InputError(path, "is a directory", "Name the table in it")
     separator = SEPARATORS.get(_ending(path), "\t")
     quoting = csv.QUOTE_MINIMAL if separator == "," else csv.QUOTE_NONE
-    how = {"sep": separator, "quoting": quoting, "dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
+    how = {"sep": separator, "quoting": quoting, "dtype": str, "keep_default_na": False}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # of a row with more cells than the header
