@@ -23,6 +23,7 @@ from xopen import xopen
 
 from .alphabet import DNA, Alphabet
 from .errors import InputError, InputNotFoundError
+from .files import is_stream
 
 # %% ../../nbs/06_records.ipynb #4138ced8
 class SequenceRecord(NamedTuple):
@@ -285,7 +286,7 @@ def read_sequences(
 # %% ../../nbs/06_records.ipynb #66cd330d
 def has_records(path) -> bool:
     "Whether a file has a record to read; a stream is taken to have one. Raises `InputError` for what is no such file."
-    if str(path) == "-" or (Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir()): return True
+    if is_stream(path): return True
     try: return next(read_sequences(path), None) is not None
     except InputError as error:
         if error.problem == EMPTY: return False

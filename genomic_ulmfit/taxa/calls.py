@@ -13,7 +13,8 @@ import pandas as pd
 
 from .calibration import Evidence
 from .config import Confusion
-from .taxonomy import RANKS, Taxonomy
+from .ranks import RANKS
+from .taxonomy import Taxonomy
 
 # %% ../../nbs/66_calls.ipynb #7d1fbf42
 def assign(

@@ -24,7 +24,7 @@ from .config import Confusion
 from .kraken2 import run_kraken2
 from .model import TaxonModel
 from .sample import Sample
-from .words import sketch
+from .sketches import sketch
 from ..text.corpus import GenomeCorpus
 
 # %% ../../nbs/71_confusion.ipynb #295134a5

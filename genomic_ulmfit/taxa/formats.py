@@ -25,7 +25,8 @@ from .calls import Judged
 from .model import TaxonModel
 from .pairs import read_name, read_pairs
 from .sample import Sample
-from .taxonomy import RANKS, Taxonomy
+from .ranks import RANKS
+from .taxonomy import Taxonomy
 
 # %% ../../nbs/69_formats.ipynb #a08c8400
 def taxid_runs(

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..seq.numbers import ragged_ranges
-from .words import SKETCH, sketch
+from .sketches import SKETCH, sketch
 
 # %% ../../nbs/68_overlaps.ipynb #e0cfe0ed
 class ReadWords(NamedTuple):

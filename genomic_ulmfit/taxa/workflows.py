@@ -29,7 +29,8 @@ from .page import write_screen
 from .sample import Sample
 from .screen import compare, measured_confusion, screen_sample
 from .taxonomy import read_taxonomy
-from .words import SMALL, WordTable, build_words
+from .sketches import SMALL
+from .words import WordTable, build_words
 from ..text.corpus import GenomeCorpus
 
 # %% ../../nbs/75_workflows.ipynb #68cd940f

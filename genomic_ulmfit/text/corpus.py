@@ -31,12 +31,6 @@ RECORDS_FILE = "records.tsv"
 MANIFEST_FILE = "corpus.json"
 
 # %% ../../nbs/11_corpus.ipynb #5ha9e001
-class FormatShape(TypedDict):
-    "What a manifest of any format holds."
-
-    format: str
-
-
 class FileShape(TypedDict):
     "What is noted of a file."
 
@@ -44,7 +38,7 @@ class FileShape(TypedDict):
     sha256: str
 
 
-class ManifestShape(FormatShape):
+class ManifestShape(TypedDict):
     "What the manifest of a corpus holds, as far as it is asked."
 
     alphabet: NotRequired[str]
@@ -60,9 +54,8 @@ def _read_manifest(folder: Path) -> dict:
     try: manifest = json.loads((folder / MANIFEST_FILE).read_text())
     except (OSError, ValueError) as error:
         raise InputError(folder, "is not a corpus, or is damaged", "Build it again") from error
-    known = checked(FormatShape, manifest, folder / MANIFEST_FILE, "Build it again")
-    if known["format"] != FORMAT:
-        raise InputError(folder, f"has the format {known['format']!r}, not {FORMAT}", "Build it again")
+    kind = manifest.get("format") if isinstance(manifest, dict) else None
+    if kind != FORMAT: raise InputError(folder, f"has the format {kind!r}, not {FORMAT}", "Build it again")
     checked(ManifestShape, manifest, folder / MANIFEST_FILE, "Build it again")
     return manifest
 
