@@ -45,6 +45,8 @@ K_STRIDE = [(1, 1), (3, 2), (5, 2), (6, 6), (8, 3)]
 SEEDS = (0, 1)
 STEPS = 20
 
+TORCH = "2.13."  # the release that the file was written with
+
 
 def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()

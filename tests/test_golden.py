@@ -7,13 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
 import golden
 
 EXACT = ("corpus/", "tokens/", "batches/")
-NEAR = ("taxa/default/proba_exact", "taxa/one_view/proba_exact", "losses/", "bits_per_base")
+NEAR = ("taxa/default/proba_exact", "taxa/one_view/proba_exact", "bits_per_base")
+TRAINED = ("losses/",)  # with random numbers, which differ between releases of PyTorch
 TOLERANCE = 2e-3  # sums in float32 and bfloat16 in another order
 
 
@@ -31,8 +33,9 @@ def test_bytes_tokens_and_batches_are_the_same(known_and_found):
 
 def test_predictions_and_losses_are_the_same(known_and_found):
     known, found = known_and_found
-    names = [name for name in known if name.startswith(NEAR)]
-    assert len(names) == 5
+    as_written = torch.__version__.startswith(golden.TORCH)
+    names = [name for name in known if name.startswith(NEAR + TRAINED if as_written else NEAR)]
+    assert len(names) == (5 if as_written else 3)
     assert [name for name in names if not golden.same(known[name], found[name], TOLERANCE)] == []
 
 

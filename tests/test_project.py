@@ -199,7 +199,8 @@ def third_party(source):
 
 def undeclared(packages, declared):
     """Packages without a requirement, by the distributions that provide them."""
-    providers = metadata.packages_distributions()
+    # Python 3.10 doesn't see what a package without top_level.txt provides
+    providers = {"sklearn": ["scikit-learn"], **metadata.packages_distributions()}
     known = {name.lower().replace("_", "-") for name in declared}
     return {p for p in packages if not {d.lower().replace("_", "-") for d in providers.get(p, [p])} & known}
 
