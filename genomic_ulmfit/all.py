@@ -4,17 +4,18 @@
 
 # %% auto #0
 __all__ = ['InputError', 'Alphabet', 'DNA', 'PROTEIN', 'encode_bases', 'decode_bases', 'SequenceRecord', 'read_table',
-           'read_sequences', 'reverse_complement', 'KmerTokenizer', 'SAMPLE', 'GenomeCorpus', 'Spans', 'Task',
-           'Classes', 'TASKS', 'LMWindows', 'LabelledReads', 'CorpusReads', 'BatchLoader', 'GenomeLMDataLoaders',
-           'ReadDataLoaders', 'SequenceBlock', 'PRESETS', 'Preset', 'BitsPerBase', 'binary_metrics', 'bits_per_base',
-           'classification_metrics', 'expected_calibration_error', 'reliability', 'MarkovChain', 'fit_kmer_logreg',
-           'fit_kmer_nb', 'kmer_counts', 'markov_bits_per_base', 'plot_confusion', 'plot_curves', 'plot_reliability',
-           'plot_scores', 'GenomeModel', 'LanguageModel', 'Predictor', 'load_model', 'load_genome_model',
-           'load_predictor', 'pretrained_models', 'EarlyStoppingCallback', 'set_seed', 'GenomeLearner',
-           'genome_classifier_learner', 'genome_lm_learner', 'Taxonomy', 'read_taxonomy', 'taxonomy_from_gtdb',
-           'taxonomy_from_ncbi', 'taxonomy_from_table', 'WordTable', 'build_words', 'Calibration', 'TaxonModel',
-           'rank_figures', 'calibrate', 'Sample', 'classify_files', 'read_agents', 'fit_confusion', 'screen_sample',
-           'compare', 'write_screen', 'calibrate_taxa', 'screen_files', 'evaluate', 'predict_file', 'run_demo']
+           'read_sequences', 'longest_record', 'reverse_complement', 'KmerTokenizer', 'SAMPLE', 'GenomeCorpus', 'Spans',
+           'Task', 'Classes', 'TASKS', 'LMWindows', 'LabelledReads', 'CorpusReads', 'BatchLoader',
+           'GenomeLMDataLoaders', 'ReadDataLoaders', 'SequenceBlock', 'PRESETS', 'Preset', 'BitsPerBase',
+           'binary_metrics', 'bits_per_base', 'classification_metrics', 'expected_calibration_error', 'reliability',
+           'MarkovChain', 'fit_kmer_logreg', 'fit_kmer_nb', 'kmer_counts', 'markov_bits_per_base', 'plot_confusion',
+           'plot_curves', 'plot_reliability', 'plot_scores', 'GenomeModel', 'LanguageModel', 'Predictor', 'load_model',
+           'load_genome_model', 'load_predictor', 'pretrained_models', 'EarlyStoppingCallback', 'set_seed',
+           'GenomeLearner', 'genome_classifier_learner', 'genome_lm_learner', 'Taxonomy', 'read_taxonomy',
+           'taxonomy_from_gtdb', 'taxonomy_from_ncbi', 'taxonomy_from_table', 'WordTable', 'build_words', 'Calibration',
+           'TaxonModel', 'rank_figures', 'calibrate', 'Sample', 'classify_files', 'read_agents', 'fit_confusion',
+           'screen_sample', 'compare', 'write_screen', 'calibrate_taxa', 'screen_files', 'evaluate', 'predict_file',
+           'run_demo']
 
 # %% ../nbs/99_all.ipynb #6db41713
 from fastai.callback.tracker import EarlyStoppingCallback
@@ -34,6 +35,7 @@ from genomic_ulmfit.report.metrics import (
 from .seq.alphabet import DNA, PROTEIN, Alphabet, decode_bases, encode_bases, reverse_complement
 from .seq.errors import InputError
 from .seq.records import SequenceRecord, read_sequences
+from .seq.streams import longest_record
 from .seq.tables import read_table
 from .taxa.agents import read_agents
 from .taxa.calibrate import calibrate
@@ -65,7 +67,7 @@ from .train.learner import GenomeLearner, genome_classifier_learner, genome_lm_l
 # %% ../nbs/99_all.ipynb #fb9afe5f
 _all_ = [
     "InputError", "Alphabet", "DNA", "PROTEIN", "encode_bases", "decode_bases", "SequenceRecord", "read_table",
-    "read_sequences", "reverse_complement",
+    "read_sequences", "longest_record", "reverse_complement",
     "KmerTokenizer", "SAMPLE", "GenomeCorpus", "Spans", "Task", "Classes", "TASKS",
     "LMWindows", "LabelledReads", "CorpusReads",
     "BatchLoader", "GenomeLMDataLoaders", "ReadDataLoaders", "SequenceBlock",

@@ -1,11 +1,14 @@
 """Nothing wrong in silence: outputs that are whole or not there, pipes, two runs at once, trainings that diverge."""
 
+import gzip
 import json
 import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -136,6 +139,79 @@ def test_a_finished_model_is_replaced_only_when_asked(capsys, corpus, tmp_path):
     run(command, **places)
     fails(capsys, command, names=["lm: holds a model already", "--overwrite"], **places)
     run(command + " --overwrite", **places)
+
+
+def test_a_model_that_is_read_while_it_is_replaced(models, tmp_path):
+    """Its weights are those of the new model already, its settings come a moment later."""
+    old = load_model(models / "clf", "cpu")
+    new = load_model(models / "clf", "cpu")
+    with torch.no_grad():
+        for weights in new.model.parameters():
+            weights += 1
+    new.save(tmp_path / "new")
+    folder = old.save(tmp_path / "m")
+    shutil.copy(tmp_path / "new" / "model.safetensors", folder)
+    with pytest.raises(ValueError, match="model.safetensors: is not the file that was saved"):
+        load_model(folder, "cpu")  # when nothing comes
+    settings = threading.Timer(0.1, shutil.copy, (tmp_path / "new" / "config.json", folder))
+    settings.start()
+    read = load_model(folder, "cpu")
+    settings.join()
+    assert all(map(torch.equal, read.model.parameters(), new.model.parameters()))
+
+
+# ---------------------------------------------------------------- records without end, damage
+
+
+def test_a_bomb_is_refused_before_it_fills_the_memory(models, tmp_path):
+    """One record of 350 million letters in 1.5 MB; one of 3 GB would be refused at the same place."""
+    with gzip.open(tmp_path / "bomb.fa.gz", "wb", 1) as out:
+        out.write(b">r\n")
+        for _ in range(350):
+            out.write(b"A" * 10**6)
+    done = shell("genomic-ulmfit corpus build {tmp}/bomb.fa.gz --out {tmp}/c", tmp=tmp_path)
+    assert done.returncode == 2 and "holds a record of more than 300,000,000 letters" in done.stderr, done.stderr
+    assert "--longest" in done.stderr and done.stderr.count("genomic-ulmfit:") == 1 and not (tmp_path / "c").exists()
+
+
+def test_a_corpus_is_checked(capsys, corpus, tmp_path):
+    copy = Path(shutil.copytree(corpus.path, tmp_path / "copy"))
+    run("corpus check {copy}", copy=copy)
+    assert "is as it was built" in capsys.readouterr().out
+    before = (copy / "bases.bin").stat()
+    with open(copy / "bases.bin", "r+b") as stream:
+        stream.seek(5)
+        stream.write(bytes([3 - corpus.bases[5]]))
+    os.utime(copy / "bases.bin", ns=(before.st_atime_ns, before.st_mtime_ns))
+    fails(capsys, "corpus check {copy}", copy=copy, names=["bases.bin: is not the file that was built"])
+
+
+def test_a_corpus_of_a_pipe(models, reads, tmp_path):
+    done = shell("genomic-ulmfit corpus build <(cat {reads}) --out {tmp}/c", reads=reads, tmp=tmp_path)
+    assert done.returncode == 0 and "60 records" in done.stdout, done.stderr
+
+
+# ---------------------------------------------------------------- labels that are no texts
+
+
+@pytest.mark.parametrize("labels", [[7, 12], [False, True], [0.5, 2.0], [Path("a"), Path("b")], [np.int64(3), 4]])
+def test_labels_keep_their_kind(tmp_path, labels):
+    rng = np.random.default_rng(0)
+    rows = [("".join(rng.choice(list("ACGT"), 60)), labels[i % 2]) for i in range(60)]
+    table = pd.DataFrame(rows, columns=["sequence", "label"], dtype=object)
+    table["split"] = ["train"] * 40 + ["valid"] * 20
+    dls = ReadDataLoaders.from_df(table, KmerTokenizer(3, 3), bs=10, device="cpu")
+    learn = genome_classifier_learner(dls, preset=Preset(8, 12, 2))
+    with learn.no_bar(), learn.no_logging():
+        learn.fit(1)
+        predicted = learn.predict("ACGTTGCATT" * 6)[0]
+    kept = [str(label) if isinstance(label, Path) else label for label in labels]
+    assert list(dls.vocab) == kept and predicted in kept
+    model = load_model(learn.to_model().save(tmp_path / "m"), "cpu")
+    assert model.classes == kept and {type(label) for label in model.classes} == {type(kept[1])}
+    (tmp_path / "a.fa").write_text(">r\n" + "ACGTTGCATT" * 6 + "\n")
+    run("predict {tmp}/m {tmp}/a.fa --fast --out {tmp}/x.tsv", tmp=tmp_path)
+    assert (tmp_path / "x.tsv").read_text().splitlines()[1].split("\t")[1] in map(str, kept)
 
 
 # ---------------------------------------------------------------- outputs

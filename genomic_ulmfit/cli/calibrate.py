@@ -33,6 +33,8 @@ def add_arguments(parser):
     needed = "its output is then needed to classify"
     parser.add_argument("--kraken2", metavar="DB", help=kraken2 + needed)
     parser.add_argument("--out", help="folder to write (default: MODEL itself)")
+    replaced = "replace a model that is there, or an earlier calibration"
+    parser.add_argument("--overwrite", action="store_true", help=replaced)
     for add in (add_views, add_seed, add_json): add(parser)
 
 # %% ../../nbs/cli/65_calibrate.ipynb #c3d4d06b
@@ -51,7 +53,7 @@ def run(args):
     "Make a classifier one of taxa: put a tree over its classes, fit its confidence and threshold on held-out genomes."
     out = args.out or args.model
     settings = {"label": args.label, "split": args.split, "taxdump": args.taxdump, "words": args.words}
-    more = {"kraken2": args.kraken2, "seed": args.seed, **views_of(args)}
+    more = {"kraken2": args.kraken2, "seed": args.seed, "overwrite": args.overwrite, **views_of(args)}
     calibrated = calibrate_taxa(args.model, args.corpus, args.lineages, out, **settings, **more)
     if calibrated.model.confusion is None:
         missing = "no split train in the corpus: confusions are not measured, and `screen` won't work"

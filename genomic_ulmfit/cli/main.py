@@ -18,17 +18,19 @@ import torch
 from fastai.torch_core import default_device
 
 from genomic_ulmfit.cli import (
-    calibrate, classify, corpus, demo, evaluate, finetune, merge, predict, pretrain, screen, train,
+    calibrate, classify, corpus, corpus_check, demo, evaluate, finetune, merge, predict, pretrain, screen, train,
 )
-from .arguments import only_results
+from .arguments import count, only_results
 from ..model.folder import find_device
 from ..seq.errors import InputError
 from ..seq.files import check_outputs
+from ..seq.streams import longest_record
 
 # %% ../../nbs/cli/99_main.ipynb #ee3fce67
 COMMANDS = {
     "demo": demo,
     "corpus build": corpus,
+    "corpus check": corpus_check,
     "pretrain": pretrain,
     "finetune": finetune,
     "train": train,
@@ -39,7 +41,7 @@ COMMANDS = {
     "screen": screen,
     "evaluate": evaluate,
 }
-GROUPS = {"corpus": "Make a corpus from sequence files."}  # commands of two words stand under the first
+GROUPS = {"corpus": "Make a corpus from sequence files, or check one."}  # commands of two words stand under the first
 
 # %% ../../nbs/cli/99_main.ipynb #9d962967
 def parser() -> argparse.ArgumentParser:
@@ -49,6 +51,8 @@ def parser() -> argparse.ArgumentParser:
     device = "cpu, cuda or mps, before the command (default: the best there is)"
     top.add_argument("--device", help=device)
     top.add_argument("--threads", type=int, help="threads on a processor, before the command (default: one a core)")
+    longest = "letters of the longest record that is read, before the command, e.g. 3G (default 300M)"
+    top.add_argument("--longest", type=count, help=longest)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     groups = {}
     for name, module in COMMANDS.items():
@@ -108,11 +112,14 @@ def main(
     try:
         check_outputs(getattr(args, name, None) for name in OUTPUTS)
         if args.device: default_device(find_device(args.device).type != "cpu")
-        with terminable(), only_results(args), threads(args.threads): args.run(args)
+        with terminable(), only_results(args), threads(args.threads), longest_record(args.longest): args.run(args)
     except BrokenPipeError: return 0  # the reader of the output has seen enough
     except KeyboardInterrupt: return 130
     except (ValueError, OSError) as error:  # `InputError` is a ValueError; an OSError is a disk that is full, say
         print(f"genomic-ulmfit: {error}", file=sys.stderr)
+        return 2
+    except MemoryError as error:
+        print(f"genomic-ulmfit: the memory is full ({error or 'MemoryError'})", file=sys.stderr)
         return 2
     if torch.distributed.is_initialized(): _end_process()
     return 0

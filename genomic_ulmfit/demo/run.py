@@ -24,6 +24,7 @@ from genomic_ulmfit.demo.training import (
 )
 from ..model.model import Predictor, load_model
 from ..report.metrics import classification_metrics, paired_difference
+from ..seq.errors import InputError
 from ..seq.tables import SPLITS
 from ..text.corpus import SAMPLE, GenomeCorpus
 from ..text.kmers import KmerTokenizer
@@ -157,6 +158,12 @@ def write_results(
     written = [out / name for name in ("report.html", "results.json", "model", "screen/report.html")]
     print("wrote {}, {}, {} and {}".format(*written))
 
+# %% ../../nbs/87_demo.ipynb #c055f898
+def check_demo_folder(out: Path):
+    "Raise `InputError` for a folder with a model that no demo wrote."
+    if (out / "corpus").exists() or not (out / "model").exists(): return
+    raise InputError(out / "model", "was not written by a demo", "Choose another folder")
+
 # %% ../../nbs/87_demo.ipynb #487a8fbc
 def run_demo(
     out,  # folder for corpus/, model/, results.json and report.html
@@ -175,6 +182,7 @@ def run_demo(
     stages = Stages(seconds_expected(minutes))
     command = "genomic-ulmfit demo" if table is None else f"genomic-ulmfit demo --genomes {table}"
     recipe = {"label": label, "minutes": minutes, "preset": preset, "k": tokenizer.k, "stride": tokenizer.stride}
+    check_demo_folder(Path(out))
     set_seed(seed)
     with stages("corpus"):
         corpus = build_corpus(SAMPLE / "genomes.tsv" if table is None else table, label, Path(out))

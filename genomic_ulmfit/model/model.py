@@ -27,6 +27,7 @@ from ..nets.heads import classifier
 from ..nets.precision import has_bf16, precision
 from ..seq.alphabet import Alphabet, check_alphabet
 from ..seq.errors import InputError
+from ..seq.files import read_whole
 from ..text.kmers import NO_LOSS, KmerTokenizer, bits_per_letter
 from ..text.spans import Spans
 from ..text.task import Task, task_from_dict
@@ -50,7 +51,7 @@ class GenomeModel:
     def kind(self) -> str: return self.config.kind  # `language-model` or `predictor`
 
     @property
-    def classes(self) -> list[str] | None: return None  # names of a predictor's outputs
+    def classes(self) -> list | None: return None  # labels of a predictor's outputs
 
     @property
     def preset(self) -> Preset: return self.config.preset
@@ -149,7 +150,7 @@ class TaskModel(GenomeModel):
     def task(self) -> Task: return self.config.task
 
     @property
-    def classes(self) -> list[str]: return self.task.names  # of the outputs, in their order
+    def classes(self) -> list: return self.task.vocab or self.task.names  # labels of the outputs, in their order
 
     @property
     def stranded(self) -> bool: return self.config.stranded  # whether sequences are read as they are
@@ -237,6 +238,14 @@ class Predictor(TaskModel):
 _MODELS: dict = {ModelConfig.kind: LanguageModel, PredictorConfig.kind: Predictor}
 
 
+def _settings_and_network(folder: Path) -> tuple[ModelConfig, torch.nn.Module, dict]:
+    "Settings, network with its weights, and notes of a model folder. Raises `InputError` for whatever is wrong."
+    config, about = read_settings(folder)
+    network = _MODELS[config.kind].network(config)
+    load_weights(network, folder / WEIGHTS)
+    return config, network, about
+
+
 def load_genome_model(
     folder,  # made by `GenomeModel.save`, or a name in `pretrained_models()`
     device=None,  # fastai's default device unless given
@@ -244,9 +253,7 @@ def load_genome_model(
     "Load a model folder. Raises `InputError` for one that is incomplete or changed, or has a pickle in it."
     folder = model_folder(folder)
     device = find_device(device)
-    config, about = read_settings(folder)
-    network = _MODELS[config.kind].network(config)
-    load_weights(network, folder / WEIGHTS)
+    config, network, about = read_whole(folder, lambda: _settings_and_network(folder))
     return _MODELS[config.kind](network.to(device), config, about)
 
 

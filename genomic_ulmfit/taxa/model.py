@@ -17,7 +17,7 @@ from ..model.folder import model_folder
 from ..model.model import Predictor, load_predictor
 from ..seq.alphabet import DNA
 from ..seq.errors import InputError
-from ..seq.files import written_folder
+from ..seq.files import read_whole, written_folder
 from ..seq.settings import REMEDY
 from .calibration import Calibration, Evidence, same_genus
 from .calls import Judged, assign, best_class, is_close
@@ -72,7 +72,7 @@ def check_parts(
         problem = f"reads {model.alphabet.material}, but taxa are told from {DNA.material}"
         raise InputError("the model", problem, "Give a classifier of reads")
     for name, part in (("tree", tree), ("table of words", words)):
-        if part is not None and part.classes != model.classes:
+        if part is not None and part.classes != model.task.names:
             raise ValueError(f"the classes of the model and of the {name} are not the same")
 
 # %% ../../nbs/66_taxon_model.ipynb #7136e7b4
@@ -117,10 +117,15 @@ class TaxonModel:
         device=None,  # fastai's default device unless given
     ) -> "TaxonModel":
         "Load a folder, or a model that comes with the package. Raises `InputError` for one that is no model of taxa."
-        model = load_predictor(folder, device)
         folder = model_folder(folder)
+        return read_whole(folder, lambda: cls._read(folder, device))
+
+    @classmethod
+    def _read(cls, folder: Path, device) -> "TaxonModel":
+        "The model in a folder, as its files are at the moment."
+        model = load_predictor(folder, device)
         config = read_taxon_config(folder, model.about)
-        if config.tree.classes != model.classes:
+        if config.tree.classes != model.task.names:
             raise InputError(folder / TAXA_FILE, "has other classes than the network", REMEDY)
         words = WordTable(folder / "words") if config.words else None
         model.about = notes_only(model.about)
@@ -242,7 +247,8 @@ def save(
 ) -> Path:
     "Write the model folder. Raises `InputError` where it cannot be written."
     folder = self.model.save(folder, half)
-    if self.words is not None and self.words.folder.resolve() != (folder / "words").resolve():
+    if self.words is None: shutil.rmtree(folder / "words", ignore_errors=True)  # of an earlier model
+    elif self.words.folder.resolve() != (folder / "words").resolve():
         with written_folder(folder / "words") as place:
             shutil.copytree(self.words.folder, place, dirs_exist_ok=True)
     self.config.save(folder)
