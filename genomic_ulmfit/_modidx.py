@@ -1217,6 +1217,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                               'genomic_ulmfit/taxa/workflows.py'),
                                                'genomic_ulmfit.taxa.workflows.check_place': ( 'workflows.html#check_place',
                                                                                               'genomic_ulmfit/taxa/workflows.py'),
+                                               'genomic_ulmfit.taxa.workflows.check_screen_place': ( 'workflows.html#check_screen_place',
+                                                                                                     'genomic_ulmfit/taxa/workflows.py'),
                                                'genomic_ulmfit.taxa.workflows.check_screenable': ( 'workflows.html#check_screenable',
                                                                                                    'genomic_ulmfit/taxa/workflows.py'),
                                                'genomic_ulmfit.taxa.workflows.files_of_sample': ( 'workflows.html#files_of_sample',

@@ -32,6 +32,7 @@ def add_arguments(parser):
     parser.add_argument("--kraken2", metavar="FILE", action="append", help=kraken2 + weighed)
     control = "one more sample: the negative control that the others are held against"
     parser.add_argument("--control", metavar="FILE", help=control)
+    parser.add_argument("--overwrite", action="store_true", help="replace a screen that is there")
     add_views(parser)
     add_seed(parser, random=False)
     add_json(parser)
@@ -60,7 +61,7 @@ def run(args):
     "Screen samples for the agents of a list."
     samples = [named_sample(text) for text in args.samples]
     control = named_sample(args.control) if args.control else None
-    more = {"agents": args.agents, "kraken2": args.kraken2, **views_of(args)}
+    more = {"agents": args.agents, "kraken2": args.kraken2, "overwrite": args.overwrite, **views_of(args)}
     counted = lambda name, summary: print(f"{name}: {summary}", file=sys.stderr)
     screened = screen_files(args.model, samples, args.out, control, progress=counted, **more)
     print_screen(screened)

@@ -88,7 +88,7 @@ def held(
         remedy = "Wait until that is done, or choose another"
         raise InputError(folder, f"is being written by {holder}", remedy) from error
     try:
-        Path(lock.lock_file).write_text(f"process {os.getpid()} on {platform.node()}")
+        with write_errors(folder): Path(lock.lock_file).write_text(f"process {os.getpid()} on {platform.node()}")
         yield
     finally:
         if lock.lock_counter == 1: Path(lock.lock_file).unlink(missing_ok=True)

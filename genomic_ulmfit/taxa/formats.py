@@ -10,6 +10,7 @@ __all__ = ['taxid_runs', 'kraken_lines', 'rank_columns', 'read_frame', 'lines_wr
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from io import BytesIO
 from itertools import groupby
 from pathlib import Path
 
@@ -201,4 +202,6 @@ def merge_samples(
     metadata = [{"taxonomy": lineages[taxid]} for taxid in reads.index]
     taxids = [str(taxid) for taxid in reads.index]
     table = biom.Table(reads.to_numpy(float), taxids, list(reads), metadata, type="Taxon table")
-    with written(path) as partial, h5py.File(partial, "w") as stream: table.to_hdf5(stream, "genomic-ulmfit")
+    content = BytesIO()  # HDF5's own writing ends the process where a disk is full
+    with h5py.File(content, "w") as stream: table.to_hdf5(stream, "genomic-ulmfit")
+    with written(path) as partial: partial.write_bytes(content.getvalue())

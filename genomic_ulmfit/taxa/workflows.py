@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['ENDINGS', 'CalibratedTaxa', 'check_place', 'calibrate_taxa', 'sample_name', 'check_names', 'sample_names',
-           'SampleFiles', 'files_of_sample', 'sample_files', 'check_screenable', 'ScreenedFiles', 'screen_files']
+           'SampleFiles', 'files_of_sample', 'sample_files', 'check_screenable', 'check_screen_place', 'ScreenedFiles',
+           'screen_files']
 
 # %% ../../nbs/75_workflows.ipynb #2f268fa1
 import re
@@ -20,7 +21,7 @@ import pandas as pd
 from ..model.folder import CONFIG, model_folder
 from ..model.model import Predictor, load_predictor
 from ..seq.errors import InputError
-from ..seq.files import held
+from ..seq.files import held, written_folder
 from ..seq.records import ReadSummary, has_records
 from .agents import agent_rows, read_agents
 from .calibrate import calibrate
@@ -178,6 +179,13 @@ def check_screenable(model: TaxonModel, agents: pd.DataFrame):
     agent_rows(model.tree, agents)
 
 
+def check_screen_place(out: Path, overwrite: bool):
+    "Raise `InputError` for a folder that isn't empty, unless it holds a screen that may be replaced."
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())): return
+    if overwrite and (out / "screen.json").exists(): return
+    raise InputError(out, "exists already", "Choose another folder, or replace a screen with overwrite (--overwrite)")
+
+
 class ScreenedFiles(NamedTuple):
     "What was found in some samples."
 
@@ -194,12 +202,15 @@ def screen_files(
     agents=None,  # TSV, as in `read_agents`; the list that comes with the package unless given
     kraken2: Sequence | None = None,  # of each sample, and last of the control, a file of `kraken2 --output`
     progress: Callable[[str, ReadSummary], object] | None = None,  # called with each sample that was counted
+    overwrite: bool = False,  # replace a screen that is there
     **views,  # how reads are judged: `both_strands`, `phases`, … as in `TaxonModel.evidence`
 ) -> ScreenedFiles:
     """Screen samples for the agents of a list; write the page, its tables, and Kraken's report of each sample.
 
-    Raises `InputError` for a model without confusions, for agents that it never learned, and for bad files.
+    Raises `InputError` for a model without confusions, for agents that it never learned, for bad files, and where
+    `out` is there and not to be replaced.
     """
+    check_screen_place(Path(out), overwrite)
     listed, about = read_agents(agents)
     files = sample_files([*samples, *([control] if control else [])], kraken2)
     empty = [name for name, first, second, _ in files if not all(has_records(file) for file in (first, second) if file)]
@@ -207,15 +218,16 @@ def screen_files(
         raise InputError(empty[0], "is a sample without reads", "Leave it out; only the control may be empty")
     taxa = TaxonModel.load(model)
     check_screenable(taxa, listed)
-    Path(out).mkdir(parents=True, exist_ok=True)
     screens: dict[str, pd.DataFrame] = {}
     totals: dict[str, int] = {}
-    for name, first, second, matches in files:
-        report = Path(out) / f"{name}.kreport"
-        if name in empty: sample, summary = Sample(taxa.tree), ReadSummary()
-        else: sample, summary = classify_files(taxa, first, second, report, overlaps=True, kraken2=matches, **views)
-        screens[name] = screen_sample(sample, taxa, listed)
-        totals[name] = sample.reads
-        if progress: progress(name, summary)
-    table = compare(screens, totals, files[-1].name if control else None)
-    return ScreenedFiles(table, totals, write_screen(out, table, totals, about, str(model)))
+    with written_folder(out) as folder:
+        for name, first, second, matches in files:
+            more = {"overlaps": True, "kraken2": matches, **views}
+            if name in empty: sample, summary = Sample(taxa.tree), ReadSummary()
+            else: sample, summary = classify_files(taxa, first, second, folder / f"{name}.kreport", **more)
+            screens[name] = screen_sample(sample, taxa, listed)
+            totals[name] = sample.reads
+            if progress: progress(name, summary)
+        table = compare(screens, totals, files[-1].name if control else None)
+        page = write_screen(folder, table, totals, about, str(model))
+    return ScreenedFiles(table, totals, Path(out) / page.name)

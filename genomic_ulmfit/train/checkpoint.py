@@ -11,6 +11,7 @@ __all__ = ['SETTINGS', 'REMEDY', 'training_plan', 'check_plan', 'StateShape', 'T
 import json
 import shutil
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -171,6 +172,7 @@ class Checkpoint(Callback):
         try:
             with written_folder(place) as folder: self.write(folder)
         except InputError as error:
+            with suppress(OSError): self.folder.rmdir()  # where there is no checkpoint yet
             problem = f"the checkpoint {error.problem}; the one before is kept"
             raise InputError(self.folder, problem, "Free some space and resume") from error
         for old in self.folder.glob("epoch-*"):
