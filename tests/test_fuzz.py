@@ -28,15 +28,40 @@ def test_damaged_inputs_are_handled_or_refused_in_one_line(folder):
 
 
 def test_the_whole_files_are_read(folder):
-    for name, reader in fuzz.READERS.items():
-        assert fuzz.outcome(reader, folder / name) == "handled", name
+    for name, reader in (fuzz.READERS | fuzz.COMMANDS).items():
+        assert fuzz.outcome(reader, folder / fuzz.file_of(name)) == "handled", name
 
 
-def test_the_fuzzer_sees_a_traceback(folder, monkeypatch):
-    def broken(path):
-        raise KeyError("lost")
+def broken(path):
+    raise KeyError("lost")
 
-    monkeypatch.setitem(fuzz.READERS, "a.fa", broken)
-    monkeypatch.setattr(fuzz, "READERS", {"a.fa": broken})
-    _, bad = fuzz.fuzz(folder, seconds=5, seed=0, most=3)
-    assert [ended for _, ended, _ in bad] == ["KeyError"] * 3
+
+def hungry(path):
+    return (len(bytearray(2 * fuzz.MEMORY)),)
+
+
+def forgetful(path):
+    records, letters = fuzz.read_records(path)
+    return records - 1, letters
+
+
+def wordy(path):
+    raise fuzz.InputError(path, "is\nwrong", "Mend it")
+
+
+@pytest.mark.parametrize(
+    "reader, ended",
+    [(broken, "KeyError"), (hungry, "more than 1 GB"), (forgetful, "lost in silence"), (wordy, "more than a line")],
+)
+def test_the_fuzzer_sees_what_is_wrong(folder, monkeypatch, reader, ended):
+    monkeypatch.setattr(fuzz, "READERS", {"a.fa": reader})
+    monkeypatch.setattr(fuzz, "COMMANDS", {"a.fa": reader})
+    counts, bad = fuzz.fuzz(folder, seconds=60, seed=0, most=20)
+    assert {end for _, end, _ in bad} == {ended}
+    whole = fuzz.table_of(counts).loc["all"]
+    assert whole["tried"] == 20 and whole["handled"] == 0
+
+
+def test_a_slow_reader_hangs(folder, monkeypatch):
+    monkeypatch.setattr(fuzz, "SLOW", -1)
+    assert fuzz.outcome(fuzz.read_records, folder / "a.fa") == "hang"

@@ -11,7 +11,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import count, islice
 from typing import NamedTuple
 
 import dnaio
@@ -96,13 +96,15 @@ def _parse_dnaio(stream, kind: str) -> Iterator:
 
 
 class _LastLine(io.TextIOWrapper):
-    "Text that knows its last line that isn't blank."
+    "Text that knows its last line that isn't blank, and how many records have ended."
 
     last = ""
+    ends = 0
 
     def readline(self, *args):
         line = super().readline(*args)
-        self.last = line.strip() or self.last
+        known, self.last = self.last, line.strip() or self.last
+        self.ends += self.last == "//" != known
         return line
 
     def __next__(self):
@@ -114,10 +116,10 @@ _LOST = "Expected sequence length"  # what Biopython only warns of
 
 
 def _parse_genbank(stream, kind: str) -> Iterator:
-    "Records of GenBank. Raises `EOFError` for a file that ends within a record."
+    "Records of GenBank. Raises `EOFError` for a file that ends within a record, or has one without its first line."
     text = _LastLine(stream, "ascii", errors="replace")
     records = SeqIO.parse(text, kind)
-    while True:
+    for number in count():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", BiopythonParserWarning)  # of lines that hold no sequence
             warnings.filterwarnings("error", _LOST, BiopythonParserWarning)
@@ -125,6 +127,7 @@ def _parse_genbank(stream, kind: str) -> Iterator:
         if record is None: break
         yield dnaio.SequenceRecord(f"{record.id} {record.description}", str(record.seq))
     if text.last != "//": raise EOFError("the last record has no end")
+    if text.ends != number: raise EOFError("a record has no line LOCUS that can be read")  # Biopython skips it
 
 
 class _Format(NamedTuple):

@@ -23,7 +23,7 @@ AGENTS = Path(str(files("genomic_ulmfit"))) / "agents.tsv"  # the list that come
 
 def _head_and_rows(text: str) -> tuple[str, list[list[str]]]:
     "What the lines after `#` say, as one line, and the cells of the other lines."
-    lines = text.splitlines()
+    lines = text.split("\n")  # `splitlines` would also end a line within a name, at a form feed
     head = " ".join(line.lstrip("# ") for line in lines if line.startswith("#"))
     return head, [line.split("\t") for line in lines if line.strip() and not line.startswith("#")]
 
