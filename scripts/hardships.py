@@ -139,13 +139,15 @@ def same_weights(one, other):
     return (one / "model.safetensors").read_bytes() == (other / "model.safetensors").read_bytes()
 
 
-def kills(places, folder, times, seed):
+AGAIN = {"pretrain --out": " --resume", "corpus build --out": " --overwrite", "classify --output": ""}
+
+
+def kills(places, folder, times, seed, names=tuple(AGAIN)):
     """Kill runs at random moments; what is there then, and what the next run makes of it."""
     rng = random.Random(seed)
-    names = ("pretrain --out", "corpus build --out", "classify --output")
-    again = {"pretrain --out": " --resume", "corpus build --out": " --overwrite", "classify --output": ""}
     counts = Counter()
-    long = {name: seconds_of(COMMANDS[name], out=folder / f"ref{i}", **places) for i, name in enumerate(names)}
+    references = {name: folder / f"ref{i}" for i, name in enumerate(names)}
+    long = {name: seconds_of(COMMANDS[name], out=references[name], **places) for name in names}
     for turn in range(times):
         name = names[turn % len(names)]
         out = folder / f"killed{turn}"
@@ -154,9 +156,9 @@ def kills(places, folder, times, seed):
         process.send_signal(signal.SIGKILL)
         killed = process.wait() == -signal.SIGKILL
         left = state(name, out)
-        status, said = finish(COMMANDS[name] + again[name], out=out, **places)
+        status, said = finish(COMMANDS[name] + AGAIN[name], out=out, **places)
         after = state(name, out) if status == 0 else f"NOT WHOLE: {said}"
-        if name == "pretrain --out" and after == "whole" and not same_weights(out, folder / "ref0"):
+        if name == "pretrain --out" and after == "whole" and not same_weights(out, references[name]):
             after = "NOT WHOLE: other weights than those of a run that nobody killed"
         counts[name, "killed" if killed else "had ended", left, after] += 1
         for path in folder.glob(f"*killed{turn}*"):
@@ -176,12 +178,12 @@ def full_disk(place):
         subprocess.run(["umount", place], check=True)
 
 
-def disks(places, folder):
+def disks(places, folder, names=COMMANDS):
     """Each output on a disk that is full."""
     counts = Counter()
-    for number, (name, command) in enumerate(COMMANDS.items()):
+    for number, name in enumerate(names):
         with full_disk(folder / f"disk{number}") as disk:
-            status, said = finish(command, out=disk / "x", **places)
+            status, said = finish(COMMANDS[name], out=disk / "x", **places)
             lines = [line for line in said.splitlines() if line.startswith(("genomic-ulmfit:", "Traceback"))]
             spoken = len(lines) == 1 and "cannot be written" in lines[0]
             said = "one line" if status == 2 and spoken else f"NOT WHOLE: status {status}, {said[-300:]}"
@@ -190,12 +192,12 @@ def disks(places, folder):
     return counts
 
 
-def pairs(places, folder):
+def pairs(places, folder, names=COMMANDS):
     """Each output by two runs at once, of different reads where there are any."""
     counts = Counter()
-    for number, (name, command) in enumerate(COMMANDS.items()):
+    for number, name in enumerate(names):
         out = folder / f"pair{number}"
-        both = [start(command, out=out, **places | {"reads": places[reads]}) for reads in ("reads", "other")]
+        both = [start(COMMANDS[name], out=out, **places | {"reads": places[reads]}) for reads in ("reads", "other")]
         said = [process.communicate(timeout=600)[1] for process in both]
         ends = []
         for process, text in zip(both, said):
