@@ -11,7 +11,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import count, islice
+from itertools import islice
 from typing import NamedTuple
 
 import dnaio
@@ -119,13 +119,15 @@ def _parse_genbank(stream, kind: str) -> Iterator:
     "Records of GenBank. Raises `EOFError` for a file that ends within a record, or has one without its first line."
     text = _LastLine(stream, "ascii", errors="replace")
     records = SeqIO.parse(text, kind)
-    for number in count():
+    number = 0
+    while True:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", BiopythonParserWarning)  # of lines that hold no sequence
             warnings.filterwarnings("error", _LOST, BiopythonParserWarning)
             record = next(records, None)
         if record is None: break
         yield dnaio.SequenceRecord(f"{record.id} {record.description}", str(record.seq))
+        number += 1
     if text.last != "//": raise EOFError("the last record has no end")
     if text.ends != number: raise EOFError("a record has no line LOCUS that can be read")  # Biopython skips it
 

@@ -8,6 +8,7 @@ __all__ = ['taxid_runs', 'kraken_lines', 'rank_columns', 'read_frame', 'lines_wr
 
 # %% ../../nbs/69_formats.ipynb #d9289a2e
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from io import BytesIO
@@ -21,7 +22,7 @@ from typing_extensions import TypedDict
 from ..seq.errors import InputError, InputNotFoundError
 from ..seq.files import check_outputs, written
 from ..seq.records import ReadSummary
-from ..seq.settings import Place, checked
+from ..seq.settings import Count, Place, checked
 from .calls import Judged
 from .model import TaxonModel
 from .pairs import read_name, read_pairs
@@ -144,9 +145,9 @@ def classify_files(
 class TaxonShape(TypedDict):
     "A taxon in the JSON of a sample."
 
-    taxid: Place
+    taxid: Count
     reads: Place
-    lineage: list[str]
+    lineage: list[str]  # from the highest rank to the taxon itself; empty for the root
 
 
 class SampleShape(TypedDict):
@@ -167,6 +168,8 @@ def read_sample(
     try: counts = checked(SampleShape, json.loads(file.read_text(encoding="utf-8")), file)
     except ValueError as error: raise InputError(file, f"is not the JSON of a sample ({error})", remedy) from error
     given = sum(taxon["reads"] for taxon in counts["taxa"])
+    twice = [taxid for taxid, times in Counter(taxon["taxid"] for taxon in counts["taxa"]).items() if times > 1]
+    if twice: raise InputError(file, f"counts the taxid {twice[0]} twice", remedy)
     if counts["unclassified"] + given == counts["reads"]: return counts
     problem = f"counts {counts['reads']} reads, but {counts['unclassified']} + {given} in its taxa"
     raise InputError(file, problem, remedy)
@@ -183,7 +186,8 @@ def reads_by_taxon(
         for taxon in counts["taxa"]:
             known = lineages.setdefault(taxon["taxid"], taxon["lineage"])
             if known == taxon["lineage"]: continue
-            problem = f"calls the taxid {taxon['taxid']} {taxon['lineage'][-1]!r}, another sample {known[-1]!r}"
+            names = ["; ".join(lineage) or "root" for lineage in (taxon["lineage"], known)]
+            problem = f"calls the taxid {taxon['taxid']} {names[0]!r}, another sample {names[1]!r}"
             raise InputError(name, problem, "Merge samples that one model judged")
     return pd.DataFrame(columns).fillna(0), lineages
 
