@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .arguments import add_json, add_seed, add_views, views_of, write_json
 from ..taxa.screen import ABSENT, UNKNOWN
-from ..taxa.workflows import SampleFiles, ScreenedFiles, screen_files
+from ..taxa.workflows import SampleFiles, ScreenedFiles, files_of_sample, screen_files
 
 # %% ../../nbs/cli/85_screen.ipynb #e93bd423
 MORE = "Writes report.html, screen.tsv, screen.json, and Kraken's report of each sample."
@@ -53,7 +53,7 @@ def named_sample(text: str) -> str | list[str] | SampleFiles:
     "A sample as it is written: FILE, FILE,MATES, or one of them after NAME=; a file of exactly that name comes first."
     if Path(text).exists(): return text
     name, given, files = text.rpartition("=")
-    if given and name and "/" not in name: return SampleFiles(name, *files.split(","))
+    if given and name and "/" not in name: return SampleFiles(name, *files_of_sample(files.split(",")))
     return text.split(",")
 
 

@@ -56,12 +56,13 @@ def _read_file(path: Path) -> pd.DataFrame:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # of a row with more cells than the header
-            table = pd.read_csv(path, index_col=False, **how).fillna("")  # the last cells of a row may be left away
+            table = pd.read_csv(path, index_col=False, header=None, **how)
     except _NO_TABLE as error:
         remedy = "Give a TSV, or a CSV named .csv, with a header line"
         raise InputError(path, f"is not a table ({' '.join(str(error).split())})", remedy) from error
-    table.columns = table.columns.str.strip()
-    return table.apply(lambda column: column.str.strip())
+    table = table.fillna("").apply(lambda column: column.str.strip())  # the last cells of a row may be left away
+    header, rows = table.iloc[0], table.iloc[1:]
+    return rows.reset_index(drop=True).set_axis(header.to_list(), axis=1)
 
 
 def _check_cells(table: pd.DataFrame, path: Path):
@@ -79,6 +80,8 @@ def read_table(
     where = source_name(source)
     table = source.copy() if isinstance(source, pd.DataFrame) else _read_file(Path(source))
     if not isinstance(source, pd.DataFrame): _check_cells(table, Path(source))
+    twice = table.columns[table.columns.duplicated() & (table.columns != "")]
+    if len(twice): raise InputError(where, f"has two columns {twice[0]!r}", "Rename or remove one")
     for column in required:
         if column in table: continue
         raise InputError(where, f"has no column {column!r}", f"Its columns are: {', '.join(map(str, table.columns))}")

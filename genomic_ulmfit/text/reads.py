@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 
 from ..seq.alphabet import Alphabet, check_alphabet
+from ..seq.errors import check_number
 from .corpus import GenomeCorpus
 from .kmers import KmerTokenizer
 from .spans import SpanBatches, Spans, gather
@@ -190,6 +191,10 @@ class CorpusReads(ReadBatches):
         seed: int = 0,
     ):
         check_alphabet(tokenizer.alphabet, corpus.alphabet, corpus.path)
+        check_number("the number of reads", reads, 1)
+        check_number("the error rate", error_rate, 0, 1)
+        check_number("the read length", np.min(length), 1)
+        if isinstance(length, tuple): check_number("the longest read", length[1], length[0])
         task = Classes(classes)
         spans = Spans.from_corpus(corpus, split)
         y = task.encode(corpus.labels_of(split, label), f"{corpus.path}, split {split!r}")

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from ..seq.alphabet import DNA, Alphabet, check_alphabet
-from ..seq.errors import InputError
+from ..seq.errors import InputError, check_number
 from .corpus import GenomeCorpus
 from .kmers import KmerTokenizer
 
@@ -125,6 +125,8 @@ class SpanBatches(ABC):
         seed: int = 0,
     ):
         check_alphabet(tokenizer.alphabet, spans.alphabet, "the sequences")
+        check_number("the batch size", bs, 1)
+        check_number("the seed", seed, 0)
         warn_of_short(spans, tokenizer)
         self.spans = spans
         self.tokenizer = tokenizer

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from ..seq.errors import check_number
 from .kmers import NO_LOSS, PAD, UNKNOWN, KmerTokenizer
 from .spans import SpanBatches, Spans, gather
 
@@ -133,6 +134,7 @@ class LMWindows(SpanBatches):
         seed: int = 0,
     ):
         super().__init__(spans, tokenizer, bs, augment, seed)
+        check_number("the window", tokens, 2)  # the first k-mer has nothing before it to be told from
         self.tokens = tokens
         self.layout = Layout(spans.length, tokenizer, tokens, augment)
         self.steps = steps or self.batches_per_pass

@@ -20,7 +20,7 @@ import torch
 from fastai.learner import Learner
 
 from ..nets.precision import precision
-from ..seq.errors import InputError
+from ..seq.errors import InputError, check_number
 from ..text.loaders import BatchLoader
 
 # %% ../../nbs/50_budget.ipynb #7eb44680
@@ -101,7 +101,8 @@ def cut_into_parts(
     "The epochs of a run and the batches in each."
     if budget.epochs is not None: return budget.epochs, pace.epoch
     minutes = minutes_of_budget(budget, steps, pace)
-    parts = parts or max(LEAST_PARTS, int(minutes / PART_MINUTES))
+    if parts is None: parts = max(LEAST_PARTS, int(minutes / PART_MINUTES))
+    check_number("the number of parts", parts, 1)
     spare = SPARE if clock_seconds(budget, pace.processes) else 1.0
     return parts, max(int(steps * spare) // parts, 1)
 
