@@ -108,7 +108,6 @@ class Classes(Task):
         stripped = [str(label).strip() for label in labels]
         twice = [label for label, bare in zip(labels, stripped) if stripped.count(bare) > 1]
         if twice: raise ValueError(f"the labels {twice[0]!r} and {twice[1]!r} differ in white space only: write one")
-        if len(labels) == 1: raise ValueError(f"all have the label {labels[0]!r}: there is nothing to tell apart")
         return cls(labels)
 
     def to_dict(self): return {"kind": self.kind, "names": self.vocab}
