@@ -165,14 +165,15 @@ def size_of_genbank(content):
 
 
 def size_of_tsv(content):
-    """Rows of a table without quotation marks, less its header."""
-    return (len([line for line in lines_of(content) if line and not line.startswith(b"#")]) - 1,)
+    """Rows of a table without quotation marks that hold something, less its header."""
+    lines = re.split(rb"\r\n|[\r\n]", content)
+    return (len([line for line in lines if line.strip() and not line.startswith(b"#")]) - 1,)
 
 
 def size_of_csv(content):
-    """Rows of a table with quotation marks, less its header."""
+    """Rows of a table with quotation marks that hold something, less its header."""
     rows = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
-    return (sum(len(row) > 1 or bool("".join(row).strip()) for row in rows) - 1,)
+    return (sum(bool("".join(row).strip()) for row in rows) - 1,)
 
 
 # ending of a file -> what stands in it, counted without the library
@@ -197,9 +198,9 @@ def read_mates(path):
 
 
 def read_lineages(path):
-    """A taxonomy of a table, and its rows."""
+    """A taxonomy of a table, and its rows that hold something."""
     taxonomy_from_table(path, TREE.classes)
-    return (len(read_table(path, ["species"])),)
+    return (int((read_table(path, ["species"]) != "").any(axis=1).sum()),)
 
 
 def read_all_agents(path):
