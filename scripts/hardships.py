@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import random
+import resource
 import shlex
 import shutil
 import signal
@@ -178,11 +179,23 @@ def full_disk(place):
         subprocess.run(["umount", place], check=True)
 
 
-def disks(places, folder, names=COMMANDS):
+@contextmanager
+def no_room(place):
+    """A folder whose files cannot grow, for any user: what is written by processes that start meanwhile fails."""
+    place.mkdir()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield place
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def disks(places, folder, names=COMMANDS, full=full_disk):
     """Each output on a disk that is full."""
     counts = Counter()
     for number, name in enumerate(names):
-        with full_disk(folder / f"disk{number}") as disk:
+        with full(folder / f"disk{number}") as disk:
             status, said = finish(COMMANDS[name], out=disk / "x", **places)
             lines = [line for line in said.splitlines() if line.startswith(("genomic-ulmfit:", "Traceback"))]
             spoken = len(lines) == 1 and "cannot be written" in lines[0]

@@ -22,7 +22,7 @@ from genomic_ulmfit.cli import (
 )
 from .arguments import count, only_results
 from ..model.folder import find_device
-from ..seq.errors import InputError
+from ..seq.errors import check_number
 from ..seq.files import check_outputs
 from ..seq.streams import longest_record
 
@@ -79,7 +79,7 @@ def _add_command(commands, name: str, module):
 @contextmanager
 def threads(number: int | None) -> Iterator[None]:
     "So many threads of PyTorch for a while. Raises `InputError` for less than one."
-    if number is not None and number < 1: raise InputError("--threads", f"is {number}", "Give 1 or more")
+    if number is not None: check_number("--threads", number, 1)
     before = torch.get_num_threads()
     try:
         if number: torch.set_num_threads(number)

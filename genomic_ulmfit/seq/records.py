@@ -95,7 +95,7 @@ def _parse_dnaio(stream, kind: str) -> Iterator:
         if not _BLANK_END.search(str(error)): raise
 
 
-class _LastLine(io.TextIOWrapper):
+class _RecordEnds(io.TextIOWrapper):
     "Text that knows its last line that isn't blank, and how many records have ended."
 
     last = ""
@@ -117,7 +117,7 @@ _LOST = "Expected sequence length"  # what Biopython only warns of
 
 def _parse_genbank(stream, kind: str) -> Iterator:
     "Records of GenBank. Raises `EOFError` for a file that ends within a record, or has one without its first line."
-    text = _LastLine(stream, "ascii", errors="replace")
+    text = _RecordEnds(stream, "ascii", errors="replace")
     records = SeqIO.parse(text, kind)
     number = 0
     while True:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from xopen import xopen
 
-from .errors import InputError, InputNotFoundError
+from .errors import InputError, InputNotFoundError, check_number
 
 # %% ../../nbs/05_streams.ipynb #56ead389
 EMPTY = "is empty"
@@ -79,7 +79,7 @@ def longest_record(
     letters: int | None,  # None leaves the limit as it is
 ) -> Iterator[None]:
     "Records of so many letters are read, for a while. Raises `InputError` for less than one."
-    if letters is not None and letters < 1: raise InputError("--longest", f"is {letters}", "Give 1 or more")
+    if letters is not None: check_number("--longest", letters, 1)
     before = _LONGEST.set(letters or _LONGEST.get())
     try: yield
     finally: _LONGEST.reset(before)

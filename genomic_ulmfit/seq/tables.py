@@ -7,7 +7,6 @@ __all__ = ['SEPARATORS', 'SPLITS', 'is_table_file', 'source_name', 'read_table',
 
 # %% ../../nbs/05_tables.ipynb #82662d0f
 import csv
-import warnings
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -39,8 +38,7 @@ def source_name(
     return table if isinstance(source, pd.DataFrame) else str(source)
 
 # %% ../../nbs/05_tables.ipynb #62ac3f1d
-_PARSER = (pd.errors.EmptyDataError, pd.errors.ParserError, pd.errors.ParserWarning)
-_NO_TABLE = (*_PARSER, UnicodeDecodeError, OSError, EOFError, zlib.error)
+_NO_TABLE = (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, OSError, EOFError, zlib.error)
 
 
 def _read_file(path: Path) -> pd.DataFrame:
@@ -53,10 +51,7 @@ def _read_file(path: Path) -> pd.DataFrame:
     separator = SEPARATORS.get(_ending(path), "\t")
     quoting = csv.QUOTE_MINIMAL if separator == "," else csv.QUOTE_NONE
     how = {"sep": separator, "quoting": quoting, "dtype": str, "keep_default_na": False}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # of a row with more cells than the header
-            table = pd.read_csv(path, index_col=False, header=None, **how)
+    try: table = pd.read_csv(path, header=None, **how)  # a row with more cells than the header is an error
     except _NO_TABLE as error:
         remedy = "Give a TSV, or a CSV named .csv, with a header line"
         raise InputError(path, f"is not a table ({' '.join(str(error).split())})", remedy) from error

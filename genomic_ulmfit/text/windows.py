@@ -134,7 +134,7 @@ class LMWindows(SpanBatches):
         seed: int = 0,
     ):
         super().__init__(spans, tokenizer, bs, augment, seed)
-        check_number("the window", tokens, 2)  # the first k-mer has nothing before it to be told from
+        check_number("the window", tokens, 2)  # bits per base leave out the first k-mer of a window
         self.tokens = tokens
         self.layout = Layout(spans.length, tokenizer, tokens, augment)
         self.steps = steps or self.batches_per_pass
