@@ -143,8 +143,14 @@ def same_weights(one, other):
 AGAIN = {"pretrain --out": " --resume", "corpus build --out": " --overwrite", "classify --output": ""}
 
 
+def wait_for_traces(process, out):
+    """Until a process has begun to write an output, beside its place or there, or has ended."""
+    while process.poll() is None and not any(path.suffix != ".lock" for path in out.parent.glob(f"*{out.name}*")):
+        time.sleep(0.001)
+
+
 def kills(places, folder, times, seed, names=tuple(AGAIN)):
-    """Kill runs at random moments; what is there then, and what the next run makes of it."""
+    """Kill runs at random moments, every second one while it writes; what is there then, and after the next run."""
     rng = random.Random(seed)
     counts = Counter()
     references = {name: folder / f"ref{i}" for i, name in enumerate(names)}
@@ -153,7 +159,11 @@ def kills(places, folder, times, seed, names=tuple(AGAIN)):
         name = names[turn % len(names)]
         out = folder / f"killed{turn}"
         process = start(COMMANDS[name], out=out, **places)
-        time.sleep(rng.uniform(0.3, 1) * long[name])
+        if turn % 2:
+            wait_for_traces(process, out)
+            time.sleep(rng.uniform(0, 0.1))
+        else:
+            time.sleep(rng.uniform(0.3, 1) * long[name])
         process.send_signal(signal.SIGKILL)
         killed = process.wait() == -signal.SIGKILL
         left = state(name, out)
