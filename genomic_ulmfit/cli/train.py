@@ -30,6 +30,9 @@ def add_arguments(parser):
     parser.add_argument("--out", required=True, help="model folder to make")
     stranded = "the sequences of the table or FASTA have a direction, as promoters do: leave the other strand alone"
     parser.add_argument("--stranded", action="store_true", help=stranded)
+    wide = "a memory beside the network: hashed words of 6 to 12 bases, learned with the rest; "
+    pays = "it pays where reads come from genes or genomes like those that are learned from"
+    parser.add_argument("--wide", action="store_true", help=wide + pays)
     for add in (add_label, add_reads, add_kmers): add(parser)
     add_budget(parser, lr=4e-3, bs=128, epochs=True)
     add_seed(parser)
@@ -45,7 +48,7 @@ def run(args):
     loader = {"bs": args.bs, "seed": args.seed}
     dls, facts = read_loaders(args.data, tokenizer, args.label, args.labels, **reads, **loader)
     facts |= {"pretrained": model.about if model else "none: trained from scratch", "seed": args.seed}
-    learn = genome_classifier_learner(dls, pretrained=model, preset=args.preset)
+    learn = genome_classifier_learner(dls, pretrained=model, preset=args.preset, wide=args.wide)
     schedule = {"parts": args.parts, "resume": args.resume, "overwrite": args.overwrite, "gradual": bool(model)}
     figures = train_to_folder(learn, args.out, args.lr, budget_of(args), facts, **schedule)
     if figures: write_json(args.json, {"model": str(args.out), **figures})

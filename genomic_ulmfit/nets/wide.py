@@ -13,27 +13,31 @@ import torch
 from torch import nn
 
 from ..seq.alphabet import Alphabet
-from ..seq.numbers import horner, kmer_letters
 from ..text.kmers import KmerTokenizer
 
-# %% ../../nbs/22_wide.ipynb #45015204
+# %% ../../nbs/22_wide.ipynb #637a71ee
 def word_numbers(
     codes: torch.Tensor,  # codes of letters, (batch, letters) int64; unknown ones and padding are above the letters
-    length: int,  # letters of a word
+    lengths: tuple[int, ...],  # letters of the words
     alphabet: Alphabet,
     both_strands: bool,  # a word and its reverse complement are one
-) -> torch.Tensor:  # (batch, letters - length + 1) int64; -1 where a letter is unknown
-    "Numbers of the overlapping words of a batch."
-    places = kmer_letters(codes, length)
-    numbers = horner(places[0].clone(), places[1:], len(alphabet))
-    if both_strands:
-        pairing = torch.from_numpy(alphabet.complements).to(codes)
-        other = kmer_letters(pairing[codes], length)[::-1]
-        numbers = torch.minimum(numbers, horner(other[0].clone(), other[1:], len(alphabet)))
-    unknown = (codes >= alphabet.unknown).cumsum(1)
-    unknown = torch.nn.functional.pad(unknown, (1, 0))
-    spans_unknown = unknown[:, length:] != unknown[:, : numbers.shape[1]]
-    return numbers.masked_fill(spans_unknown, -1)
+) -> list[torch.Tensor]:  # for each length (batch, letters - length + 1) int64; -1 where a letter is unknown
+    "Numbers of the overlapping words of a batch, each length from the one before it."
+    number = torch.zeros_like(codes)
+    other = torch.zeros_like(codes)  # of the reverse complement
+    unknown = (codes >= alphabet.unknown).long()
+    run = torch.zeros_like(codes)  # unknown letters in the word
+    pairing = torch.from_numpy(alphabet.complements).to(codes)[codes] if both_strands else codes
+    found = {}
+    for length in range(1, max(lengths) + 1):
+        n = max(codes.shape[1] - length + 1, 0)
+        number, other, run = (numbers[:, :n] for numbers in (number, other, run))
+        number.mul_(len(alphabet)).add_(codes[:, length - 1 :])
+        run |= unknown[:, length - 1 :]
+        if both_strands: other.add_(pairing[:, length - 1 :], alpha=len(alphabet) ** (length - 1))
+        words = torch.minimum(number, other) if both_strands else number
+        if length in lengths: found[length] = words.masked_fill(run > 0, -1)
+    return [found[length] for length in lengths]
 
 # %% ../../nbs/22_wide.ipynb #da0c5b66
 _GOLDEN = 0x9E3779B97F4A7C15 - 2**64  # as a signed number of 64 bits; products wrap around
@@ -61,7 +65,7 @@ class Wide:
     "Settings of a wide branch. Raises `ValueError` for sizes that no table has."
 
     lengths: tuple[int, ...] = LENGTHS  # letters of its words
-    buckets: int = 2**16  # rows of the table for each length
+    buckets: int = 2**14  # rows of the table for each length
     size: int = 32  # numbers of a word
     words_p: float = 0.3  # share of a sequence's words that is dropped in training
 
@@ -70,6 +74,11 @@ class Wide:
         if not self.lengths or min(*self.lengths, self.buckets, self.size) < 1:
             raise ValueError(f"a wide branch has words, rows and numbers, not {self}")
         if not 0 <= self.words_p < 1: raise ValueError(f"words_p is {self.words_p}, not from 0 to below 1")
+
+    def check(self, alphabet: Alphabet):
+        "Raise `ValueError` for words that are too long to be numbered in 63 bits."
+        if max(self.lengths) * math.log2(len(alphabet)) < 63: return
+        raise ValueError(f"words of {max(self.lengths)} letters are too long to be numbered")
 
     @property
     def n_weights(self) -> int:
@@ -97,12 +106,10 @@ class WideBranch(nn.Module):
         both_strands: bool = True,  # a word and its reverse complement are one, where the alphabet has them
     ):
         super().__init__()
-        alphabet = tokenizer.alphabet
-        if max(wide.lengths) * math.log2(len(alphabet)) >= 63:
-            raise ValueError(f"a word of {max(wide.lengths)} letters is too long to be numbered")
+        wide.check(tokenizer.alphabet)
         self.tokenizer = tokenizer
         self.wide = wide
-        self.both_strands = both_strands and alphabet.has_strands
+        self.both_strands = both_strands and tokenizer.alphabet.has_strands
         self.words = nn.EmbeddingBag(len(wide.lengths) * wide.buckets, wide.size, mode="sum")
         nn.init.normal_(self.words.weight, std=_SPREAD)
         self.norm = nn.LayerNorm(wide.size)
@@ -116,9 +123,9 @@ class WideBranch(nn.Module):
         alphabet = self.tokenizer.alphabet
         codes = self.tokenizer.codes(ids)
         found = [ids.new_full((len(ids), 1), -1)]  # a column at least, where sequences have no word
-        for number, length in enumerate(self.wide.lengths):
-            words = word_numbers(codes, length, alphabet, self.both_strands)
-            rows = hash_rows(words, len(alphabet) ** length, self.wide.buckets)
+        words = word_numbers(codes, self.wide.lengths, alphabet, self.both_strands)
+        for number, (length, numbers) in enumerate(zip(self.wide.lengths, words)):
+            rows = hash_rows(numbers, len(alphabet) ** length, self.wide.buckets)
             found.append(torch.where(rows < 0, rows, rows + number * self.wide.buckets))
         return torch.cat(found, 1)
 
@@ -132,3 +139,7 @@ class WideBranch(nn.Module):
         weights = kept / kept.sum(1, keepdim=True).clamp(min=1).sqrt()
         summed = self.words(rows.clamp(min=0), per_sample_weights=weights.to(self.words.weight.dtype))
         return self.out(self.norm(summed.relu()))
+
+    def round_table(self):
+        "Rounds the table to float16, in which it is kept: a model answers the same before it is saved and after."
+        self.words.weight.data = self.words.weight.data.half().float()
