@@ -106,15 +106,13 @@ def cut_into_parts(
     return parts, max(int(steps * spare) // parts, 1)
 
 # %% ../../nbs/50_budget.ipynb #92f5edfa
-def check_loader(loader, budget: Budget):
-    "Raises `ValueError` where the loader can't be trained for such a budget."
-    if not isinstance(loader, BatchLoader):
-        raise ValueError("the loaders of a DataBlock have no budget: train them with fit_one_cycle")
-    if budget.epochs is None and not hasattr(loader.dataset, "steps"):
-        raise ValueError("given sequences are trained on for epochs: give epochs")
+def check_loader(loader):
+    "Raises `ValueError` for loaders of a `DataBlock`."
+    if isinstance(loader, BatchLoader): return
+    raise ValueError("the loaders of a DataBlock have no budget: train them with fit_one_cycle")
 
 # %% ../../nbs/50_budget.ipynb #429f45a3
-_LENGTHS = ("steps", "reads")  # attributes that hold the length of an epoch: of `LMWindows`, of `CorpusReads`
+_LENGTHS = ("steps", "reads")  # attributes that hold the length of an epoch; `CorpusReads` has the second
 
 
 @contextmanager
@@ -127,7 +125,9 @@ def epochs_of_steps(
     try:
         if steps is not None: dataset.steps = steps
         yield
-    finally: vars(dataset).update(own)
+    finally:
+        for name in _LENGTHS: vars(dataset).pop(name, None)
+        vars(dataset).update(own)
 
 # %% ../../nbs/50_budget.ipynb #5c669262
 @contextmanager

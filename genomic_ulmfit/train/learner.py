@@ -78,9 +78,9 @@ class GenomeLearner(RunningLearner):
 
     @property
     def figures(self) -> dict[str, float]:
-        "Losses and metrics of the last validation by name."
+        "Losses and metrics of the last validation by name; of the best, where the run was to end with that."
         names = self.recorder.metric_names[1:-1]  # without epoch and time
-        values = self.recorder.values[-1]
+        values = self.recorder.values[-1 if self.best_epoch is None else self.best_epoch]
         return {name: float(value) for name, value in zip(names[::-1], values[::-1])}
 
     def export(self, fname="export", **kwargs):
@@ -265,7 +265,8 @@ def fit_budget(
     gradual: bool = False,  # thaw the groups of layers one after the other
     checkpoints=None,  # folder for checkpoints, one after each part
     resume: bool = False,  # go on from the last checkpoint in it
-    cbs=(),  # further callbacks, e.g. fastai's `EarlyStoppingCallback(patience=2)`
+    patience: int | None = None,  # parts without a lower validation loss that end it; it ends with its best part
+    cbs=(),  # further callbacks
 ):
     """Train for a budget: exactly one of `tokens`, `minutes`, `epochs`.
 
@@ -275,11 +276,12 @@ def fit_budget(
     """
     budget = Budget(tokens, minutes, epochs)
     check_rate(lr)
-    check_loader(self.dls.train, budget)
+    check_loader(self.dls.train)
     dataset = self.dls.train.dataset
-    plan = training_plan(self.model, self.tokenizer, dataset, processes=n_processes(), lr=lr, **asdict(budget))
+    plan = training_plan(self.model, self.tokenizer, dataset, processes=n_processes(), lr=lr, patience=patience, **asdict(budget))
     state = starting_state(self, plan, checkpoints if resume else None)
     with together(self), self.no_bar() if is_log() else nullcontext():
         if not state.epoch: state.plan |= plan_parts(self, budget, parts)
         with epochs_of_steps(dataset, state.plan["steps"] if epochs is None else None):
-            run_parts(self, budget, state, lr if lr_div == 1 else slice(lr / lr_div, lr), cbs, gradual, checkpoints)
+            rates = lr if lr_div == 1 else slice(lr / lr_div, lr)
+            run_parts(self, budget, state, rates, cbs, gradual, checkpoints, patience)
