@@ -1679,6 +1679,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                        'genomic_ulmfit/train/budget.py'),
                                              'genomic_ulmfit.train.budget.minutes_of_budget': ( 'budget.html#minutes_of_budget',
                                                                                                 'genomic_ulmfit/train/budget.py'),
+                                             'genomic_ulmfit.train.budget.passes_at_most': ( 'budget.html#passes_at_most',
+                                                                                             'genomic_ulmfit/train/budget.py'),
                                              'genomic_ulmfit.train.budget.seconds_per_step': ( 'budget.html#seconds_per_step',
                                                                                                'genomic_ulmfit/train/budget.py'),
                                              'genomic_ulmfit.train.budget.steps_of_budget': ( 'budget.html#steps_of_budget',
@@ -1885,7 +1887,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                  'genomic_ulmfit/train/running.py'),
                                               'genomic_ulmfit.train.running.run_parts': ( 'running.html#run_parts',
                                                                                           'genomic_ulmfit/train/running.py')},
-            'genomic_ulmfit.train.runs': { 'genomic_ulmfit.train.runs.check_run': ('runs.html#check_run', 'genomic_ulmfit/train/runs.py'),
+            'genomic_ulmfit.train.runs': { 'genomic_ulmfit.train.runs.Recipe': ('runs.html#recipe', 'genomic_ulmfit/train/runs.py'),
+                                           'genomic_ulmfit.train.runs.check_run': ('runs.html#check_run', 'genomic_ulmfit/train/runs.py'),
                                            'genomic_ulmfit.train.runs.checkpoints_of': ( 'runs.html#checkpoints_of',
                                                                                          'genomic_ulmfit/train/runs.py'),
                                            'genomic_ulmfit.train.runs.read_loaders': ( 'runs.html#read_loaders',
@@ -1895,4 +1898,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                            'genomic_ulmfit.train.runs.train_to_folder': ( 'runs.html#train_to_folder',
                                                                                           'genomic_ulmfit/train/runs.py'),
                                            'genomic_ulmfit.train.runs.training_facts': ( 'runs.html#training_facts',
-                                                                                         'genomic_ulmfit/train/runs.py')}}}
+                                                                                         'genomic_ulmfit/train/runs.py'),
+                                           'genomic_ulmfit.train.runs.until_done': ('runs.html#until_done', 'genomic_ulmfit/train/runs.py'),
+                                           'genomic_ulmfit.train.runs.usual_recipe': ( 'runs.html#usual_recipe',
+                                                                                       'genomic_ulmfit/train/runs.py'),
+                                           'genomic_ulmfit.train.runs.wide_pays': ('runs.html#wide_pays', 'genomic_ulmfit/train/runs.py')}}}

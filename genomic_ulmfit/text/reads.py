@@ -103,7 +103,7 @@ class LabelledReads(ReadBatches):
     @property
     def n_batches(self) -> int: return self.steps or self.batches_per_pass  # in an epoch, of all processes together
 
-    def plain(self) -> "LabelledReads":
+    def plain(self):
         same = super().plain()
         same.steps = None
         return same

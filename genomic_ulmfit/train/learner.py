@@ -278,7 +278,8 @@ def fit_budget(
     check_rate(lr)
     check_loader(self.dls.train)
     dataset = self.dls.train.dataset
-    plan = training_plan(self.model, self.tokenizer, dataset, processes=n_processes(), lr=lr, patience=patience, **asdict(budget))
+    terms = {"processes": n_processes(), "lr": lr, "patience": patience, **asdict(budget)}
+    plan = training_plan(self.model, self.tokenizer, dataset, **terms)
     state = starting_state(self, plan, checkpoints if resume else None)
     with together(self), self.no_bar() if is_log() else nullcontext():
         if not state.epoch: state.plan |= plan_parts(self, budget, parts)

@@ -71,4 +71,4 @@ def run_parts(
     finally:
         if gradual: learn.unfreeze()
     learn.seconds = clock.seconds()
-    learn.best_epoch = best.best_epoch if best else None
+    learn.best_epoch = best.at_epoch if best else None
