@@ -107,7 +107,7 @@ def cut_into_parts(
     return parts, max(int(steps * spare) // parts, 1)
 
 # %% ../../nbs/50_budget.ipynb #e807f678
-_ENOUGH = 900  # batches: 16S reads and promoters are learned by then (`nbs/studies/10_tokens.ipynb`)
+_ENOUGH = 1_500  # batches: 16S reads and promoters are learned by then (`nbs/studies/10_tokens.ipynb`)
 _FEWEST_PASSES = 4
 MOST_PASSES = 30
 PATIENCE = 4  # passes without a lower validation loss
