@@ -6,7 +6,7 @@
 __all__ = ['InputError', 'Alphabet', 'DNA', 'PROTEIN', 'encode_bases', 'decode_bases', 'SequenceRecord', 'read_table',
            'read_sequences', 'longest_record', 'reverse_complement', 'KmerTokenizer', 'SAMPLE', 'GenomeCorpus', 'Spans',
            'Task', 'Classes', 'TASKS', 'LMWindows', 'LabelledReads', 'CorpusReads', 'BatchLoader',
-           'GenomeLMDataLoaders', 'ReadDataLoaders', 'SequenceBlock', 'PRESETS', 'Preset', 'BitsPerBase',
+           'GenomeLMDataLoaders', 'ReadDataLoaders', 'SequenceBlock', 'PRESETS', 'Preset', 'Wide', 'BitsPerBase',
            'binary_metrics', 'bits_per_base', 'classification_metrics', 'expected_calibration_error', 'reliability',
            'MarkovChain', 'fit_kmer_logreg', 'fit_kmer_nb', 'kmer_counts', 'markov_bits_per_base', 'plot_confusion',
            'plot_curves', 'plot_reliability', 'plot_scores', 'GenomeModel', 'LanguageModel', 'Predictor', 'load_model',
@@ -27,6 +27,7 @@ from genomic_ulmfit.model.model import (
     GenomeModel, LanguageModel, Predictor, load_genome_model, load_model, load_predictor,
 )
 from .nets.awdlstm import PRESETS, Preset
+from .nets.wide import Wide
 from .report.baselines import MarkovChain, fit_kmer_logreg, fit_kmer_nb, kmer_counts, markov_bits_per_base
 from .report.figures import plot_confusion, plot_curves, plot_reliability, plot_scores
 from genomic_ulmfit.report.metrics import (
@@ -71,7 +72,7 @@ _all_ = [
     "KmerTokenizer", "SAMPLE", "GenomeCorpus", "Spans", "Task", "Classes", "TASKS",
     "LMWindows", "LabelledReads", "CorpusReads",
     "BatchLoader", "GenomeLMDataLoaders", "ReadDataLoaders", "SequenceBlock",
-    "PRESETS", "Preset",
+    "PRESETS", "Preset", "Wide",
     "BitsPerBase", "binary_metrics", "bits_per_base", "classification_metrics", "expected_calibration_error",
     "reliability", "MarkovChain", "fit_kmer_logreg", "fit_kmer_nb", "kmer_counts", "markov_bits_per_base",
     "plot_confusion", "plot_curves", "plot_reliability", "plot_scores",

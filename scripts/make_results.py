@@ -56,6 +56,16 @@ def compared(name, by, figure, published=True):
     return table
 
 
+def tokens():
+    """The study of tokens: a row per k, stride and whether there is a wide branch, a column per data set."""
+    rows = Results("tokens").rows()
+    if not len(rows):
+        return None
+    swept = rows[rows["epochs"].isin([4, 16])].drop_duplicates(["data", "k", "stride", "wide"])
+    table = swept.pivot(index=["k", "stride", "wide"], columns="data", values="valid").reset_index()
+    return blanks(table.round(3))
+
+
 def ranks(name, by):
     """Accuracy at each rank of the 16S study, means over the splits, a row per method."""
     rows = Results(name).rows()
@@ -108,6 +118,11 @@ def page():
                 "k and stride: tiny language models at equal minutes, and MCC of E. coli promoters (valid)",
                 "make study-bacterial_lm",
                 plain("kmer_choice"),
+            ),
+            section(
+                "Tokens and a wide branch, from scratch, validation parts: accuracy (16S), MCC (promoters)",
+                "make study-tokens",
+                tokens(),
             ),
             section(
                 "The language model bacteria-small: bits per base", "make study-bacterial_lm", plain("bacterial_lm")

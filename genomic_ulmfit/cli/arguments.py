@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ..nets.awdlstm import PRESETS
 from ..seq.files import written
+from ..train.budget import MOST_PASSES, PATIENCE
 
 # %% ../../nbs/cli/00_arguments.ipynb #9ffcd6b5
 def count(
@@ -69,11 +70,18 @@ def add_json(parser: Parser):
     parser.add_argument("--json", metavar="FILE", help="write the figures as JSON; - for standard output")
 
 # %% ../../nbs/cli/00_arguments.ipynb #cc46de6b
-def add_kmers(parser: Parser):
+def add_kmers(
+    parser: Parser,
+    by_data: bool = False,  # whether the data decide on what is not given
+):
     "How text is cut into k-mers, and the size of the network."
-    parser.add_argument("--k", type=int, default=5, help="bases in a k-mer, 1 to 8 (default 5)")
-    parser.add_argument("--stride", type=int, default=2, help="bases from one k-mer to the next (default 2)")
-    parser.add_argument("--preset", choices=list(PRESETS), default="small", help="size of the model (default small)")
+    usual = ("6 for tables and FASTA, 5 for corpora", "3, 2", "nano, small") if by_data else ("5", "2", "small")
+    defaults = {"k": 5, "stride": 2, "preset": "small"}
+    add = parser.add_argument
+    add("--k", type=int, help=f"bases in a k-mer, 1 to 8 (default {usual[0]})")
+    add("--stride", type=int, help=f"bases from one k-mer to the next (default {usual[1]})")
+    add("--preset", choices=list(PRESETS), help=f"size of the model (default {usual[2]})")
+    if not by_data: parser.set_defaults(**defaults)
 
 
 def add_label(parser: Parser):
@@ -94,13 +102,15 @@ def add_budget(
     parser: Parser,
     lr: float,  # default of the highest learning rate
     bs: int,  # default of the rows in a batch
-    epochs: bool = False,  # whether the data have passes to count
+    epochs: bool = False,  # whether the data have passes to count; then none need be given
 ):
     "How long to train, how fast, and whether to go on with an interrupted run."
-    group = parser.add_mutually_exclusive_group(required=True)
+    group = parser.add_mutually_exclusive_group(required=not epochs)
     group.add_argument("--tokens", type=count, help="train on so many k-mers, e.g. 50M")
     group.add_argument("--minutes", type=float, help="or for so many minutes")
-    if epochs: group.add_argument("--epochs", type=int, help="or for so many passes over the training sequences")
+    passes = "or for so many passes over the training sequences; with none of the three until it is done: "
+    done = f"until the validation loss has not fallen for {PATIENCE} passes, {MOST_PASSES} at most, fewer for much data"
+    if epochs: group.add_argument("--epochs", type=int, help=passes + done)
     parts = "validations and checkpoints during the budget (unless given 5, or one in ten minutes)"
     parser.add_argument("--parts", type=int, help=parts)
     parser.add_argument("--lr", type=float, default=lr, help=f"highest learning rate (default {lr})")

@@ -6,6 +6,8 @@
 __all__ = ['MORE', 'add_arguments', 'run']
 
 # %% ../../nbs/cli/40_train.ipynb #a1d8fcfb
+import argparse
+
 from fastai.torch_core import set_seed
 
 from genomic_ulmfit.cli.arguments import (
@@ -14,7 +16,7 @@ from genomic_ulmfit.cli.arguments import (
 from ..model.model import load_model
 from ..text.kmers import KmerTokenizer
 from ..train.learner import genome_classifier_learner
-from ..train.runs import read_loaders, train_to_folder
+from ..train.runs import MANY, read_loaders, train_to_folder, until_done, usual_recipe, wide_pays
 
 # %% ../../nbs/cli/40_train.ipynb #ae1145bc
 MORE = "Reads are drawn from a corpus, each class equally often, or taken from a table or a FASTA."
@@ -30,7 +32,11 @@ def add_arguments(parser):
     parser.add_argument("--out", required=True, help="model folder to make")
     stranded = "the sequences of the table or FASTA have a direction, as promoters do: leave the other strand alone"
     parser.add_argument("--stranded", action="store_true", help=stranded)
-    for add in (add_label, add_reads, add_kmers): add(parser)
+    wide = "a memory beside the network: hashed words of 6 to 12 bases, learned with the rest; unless given, "
+    pays = f"networks from scratch have one for tables and FASTA of {MANY:,} training sequences or more"
+    parser.add_argument("--wide", action=argparse.BooleanOptionalAction, help=wide + pays)
+    for add in (add_label, add_reads): add(parser)
+    add_kmers(parser, by_data=True)
     add_budget(parser, lr=4e-3, bs=128, epochs=True)
     add_seed(parser)
     add_json(parser)
@@ -40,12 +46,18 @@ def run(args):
     "Stage 3: a classifier on the encoder of a language model."
     set_seed(args.seed)
     model = load_model(args.pretrained) if args.pretrained else None
-    tokenizer = model.tokenizer if model else KmerTokenizer(args.k, args.stride)
+    recipe = usual_recipe(args.data)
+    asked = {name: getattr(args, name) for name in recipe._fields}
+    recipe = recipe._replace(**{name: value for name, value in asked.items() if value is not None})
+    tokenizer = model.tokenizer if model else KmerTokenizer(recipe.k, recipe.stride)
     reads = {"length": args.length, "error_rate": args.errors, "stranded": args.stranded}
     loader = {"bs": args.bs, "seed": args.seed}
     dls, facts = read_loaders(args.data, tokenizer, args.label, args.labels, **reads, **loader)
     facts |= {"pretrained": model.about if model else "none: trained from scratch", "seed": args.seed}
-    learn = genome_classifier_learner(dls, pretrained=model, preset=args.preset)
+    wide = args.wide if args.wide is not None else not model and wide_pays(dls)
+    learn = genome_classifier_learner(dls, pretrained=model, preset=recipe.preset, wide=wide)
     schedule = {"parts": args.parts, "resume": args.resume, "overwrite": args.overwrite, "gradual": bool(model)}
-    figures = train_to_folder(learn, args.out, args.lr, budget_of(args), facts, **schedule)
+    budget = budget_of(args)
+    if all(amount is None for amount in budget.values()): budget = until_done(dls)
+    figures = train_to_folder(learn, args.out, args.lr, budget, facts, **schedule)
     if figures: write_json(args.json, {"model": str(args.out), **figures})

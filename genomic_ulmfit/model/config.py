@@ -14,9 +14,10 @@ from pydantic import ConfigDict, Field, with_config
 from typing_extensions import NotRequired, TypedDict
 
 from ..nets.awdlstm import Preset
+from ..nets.wide import Wide
 from ..seq.alphabet import Alphabet
 from ..seq.errors import InputError
-from ..seq.settings import Share, checked
+from ..seq.settings import REMEDY, Share, checked
 from ..text.kmers import KmerTokenizer
 from ..text.task import Task, task_from_dict
 
@@ -35,6 +36,11 @@ class ModelConfig:
         "The letters that the model reads."
         return self.tokenizer.alphabet
 
+    @property
+    def wide_size(self) -> int:
+        "Weights in the table of a wide branch, which a language model hasn't."
+        return 0
+
     def to_dict(self) -> dict:
         "The settings as JSON has them."
         return {"kind": self.kind, "preset": asdict(self.preset), "tokenizer": self.tokenizer.to_dict()}
@@ -48,22 +54,26 @@ class PredictorConfig(ModelConfig):
     stranded: bool = False  # sequences have a direction and are read as they are; else both strands are averaged
     read_length: int = 500  # letters of the longest sequences that training saw
     bfloat16_agreement: float | None = None  # share of answers that stay the same in bfloat16; None: not measured yet
+    wide: Wide | None = None  # settings of a wide branch beside the encoder; None: there is none
 
     kind: ClassVar[str] = "predictor"
 
     def __post_init__(self):
         if not self.alphabet.has_strands: object.__setattr__(self, "stranded", True)  # the dataclass is frozen
 
+    @property
+    def wide_size(self) -> int: return self.wide.n_weights if self.wide else 0
+
     def to_dict(self) -> dict:
         own = {name: getattr(self, name) for name in ("stranded", "read_length", "bfloat16_agreement")}
-        return super().to_dict() | {"task": self.task.to_dict()} | own
+        wide = {"wide": asdict(self.wide) | {"lengths": list(self.wide.lengths)}} if self.wide else {}
+        return super().to_dict() | {"task": self.task.to_dict()} | own | wide
 
 # %% ../../nbs/40_config.ipynb #a0b9200b
 Size = Annotated[int, Field(ge=1, le=2**16)]  # units of a layer; the preset `full` has 1,152
 Layers = Annotated[int, Field(ge=1, le=64)]  # the preset `full` has 3
 Stride = Annotated[int, Field(ge=1, le=1000)]  # letters; by default a model reads a sequence in as many phases
 Length = Annotated[int, Field(ge=1, le=10**9)]  # letters of a read; a chromosome has fewer
-
 
 class PresetShape(TypedDict):
     "Sizes and dropouts."
@@ -76,6 +86,19 @@ class PresetShape(TypedDict):
     hidden_p: Share
     weight_p: Share
     output_p: Share
+
+# %% ../../nbs/40_config.ipynb #79c689e4
+WordLength = Annotated[int, Field(ge=1, le=31)]  # letters of a word of a wide branch
+Buckets = Annotated[int, Field(ge=1, le=2**24)]  # rows of its table for each length; 2**14 by default
+
+
+class WideShape(TypedDict):
+    "Settings of a wide branch."
+
+    lengths: list[WordLength]
+    buckets: Buckets
+    size: Size
+    words_p: Share
 
 # %% ../../nbs/40_config.ipynb #87bb4685
 class TokenizerShape(TypedDict):
@@ -102,6 +125,20 @@ class PredictorShape(ModelShape):
     stranded: bool
     read_length: Length
     bfloat16_agreement: NotRequired[Share | None]
+    wide: NotRequired[WideShape]
+
+# %% ../../nbs/40_config.ipynb #04bcc3a8
+def _wide_from_dict(
+    known: dict,  # of the shape `WideShape`
+    alphabet: Alphabet,
+    where,  # file, named in the error
+) -> Wide:
+    "The wide branch that was written down. Raises `InputError` for words that no table or no number can hold."
+    try:
+        wide = Wide(**known)
+        wide.check(alphabet)
+    except ValueError as error: raise InputError(where, str(error), REMEDY) from error
+    return wide
 
 # %% ../../nbs/40_config.ipynb #5c62c775
 CONFIGS = {config.kind: config for config in (ModelConfig, PredictorConfig)}
@@ -119,4 +156,5 @@ def config_from_dict(
     parts["preset"] = Preset(**parts["preset"])
     parts["tokenizer"] = KmerTokenizer.from_dict(parts["tokenizer"], where)
     if "task" in parts: parts["task"] = task_from_dict(parts["task"], where)
+    if "wide" in parts: parts["wide"] = _wide_from_dict(parts["wide"], parts["tokenizer"].alphabet, where)
     return CONFIGS[kind](**parts)

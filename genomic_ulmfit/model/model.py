@@ -23,7 +23,7 @@ from .folder import WEIGHTS, find_device, load_weights, model_folder, read_setti
 from .windows import batches_by_length, cut_windows, map_in_threads, reading_views
 from .windows import mean_over_views, mean_over_windows
 from ..nets.awdlstm import Preset, language_model
-from ..nets.heads import classifier
+from ..nets.heads import classifier, to_keep
 from ..nets.precision import has_bf16, precision
 from ..seq.alphabet import Alphabet, check_alphabet
 from ..seq.errors import InputError
@@ -76,7 +76,9 @@ class GenomeModel:
         half: bool = False,  # weights in float16: half the size, for models that travel
     ) -> Path:
         "Write the model folder. Raises `InputError` where it cannot be written; then what was there is as it was."
-        return write_model(folder, self.model, self.config, self.about, half)
+        return write_model(folder, self._to_keep(), self.config, self.about, half)
+
+    def _to_keep(self) -> torch.nn.Module: return self.model  # the network as it is written
 
 # %% ../../nbs/43_model.ipynb #6039f362
 def _nats(
@@ -144,7 +146,8 @@ class TaskModel(GenomeModel):
 
     @staticmethod
     def network(config: PredictorConfig) -> torch.nn.Module:
-        return classifier(config.tokenizer, config.preset, config.task.n_outputs)
+        outputs = config.task.n_outputs
+        return classifier(config.tokenizer, config.preset, outputs, wide=config.wide, stranded=config.stranded)
 
     @property
     def task(self) -> Task: return self.config.task
@@ -181,6 +184,8 @@ class TaskModel(GenomeModel):
         task_from_dict(self.task.to_dict(), "the model")  # what could not be loaded again is not saved
         self.may_round()  # measured now, it needn't be at every start
         return super().save(folder, half)
+
+    def _to_keep(self): return to_keep(self.model)
 
 # %% ../../nbs/43_model.ipynb #b2531ae7
 CPU_BATCH = 15_000  # letters in a batch on a processor

@@ -144,6 +144,20 @@ def decode(
     words = [unknown * self.k if i == UNKNOWN else self.token(i) for i in kmers]
     return "".join(words[:1] + [(skipped + word)[-self.stride :] for word in words[1:]])
 
+# %% ../../nbs/10_kmers.ipynb #cb382a3b
+@patch
+def codes(
+    self: KmerTokenizer,
+    ids: torch.Tensor,  # of `batch`, (batch, 1 + tokens)
+) -> torch.Tensor:  # (batch, letters) int64
+    "The codes of the letters that a batch of token ids covers; unknown where no k-mer says, padding included."
+    words = ids[:, 1:] - len(SPECIALS)
+    codes = ids.new_full((len(ids), self.n_letters(words.shape[1])), self.alphabet.unknown)
+    for place, letters in enumerate(word_letters(words, self.k, len(self.alphabet))):
+        written = codes[:, place :: self.stride][:, : words.shape[1]]
+        torch.where(words >= 0, letters, written, out=written)
+    return codes
+
 # %% ../../nbs/10_kmers.ipynb #e844100a
 @patch
 def to_dict(self: KmerTokenizer) -> dict:

@@ -92,32 +92,49 @@ def draw_phases(
 class LabelledReads(ReadBatches):
     "Batches of given sequences with targets, similar lengths together, in random phases and on random strands."
 
-    _orders: dict[int, np.ndarray] = {}  # the order of the epoch drawn last, by its number
+    steps: int | None = None  # batches in an epoch, of all processes together; None for a pass over the sequences
+    _orders: dict[int, np.ndarray] = {}  # the order of the pass drawn last, by its number
 
     @property
     def read_length(self) -> int: return int(self.spans.length.max(initial=0))  # the longest
 
     @property
-    def n_batches(self) -> int: return -(-len(self.spans) // self.bs)  # in an epoch, of all processes together
+    def batches_per_pass(self) -> int: return -(-len(self.spans) // self.bs)
 
-    def order(self) -> np.ndarray:
+    @property
+    def n_batches(self) -> int: return self.steps or self.batches_per_pass  # in an epoch, of all processes together
+
+    def plain(self):
+        same = super().plain()
+        same.steps = None
+        return same
+
+    def order(
+        self,
+        number: int,  # of the pass, from -1 on: before the first epoch
+    ) -> np.ndarray:
         "Numbers of the sequences in the order of the batches; by length without augmentation."
         if not self.augment: return np.argsort(self.spans.length, kind="stable")
-        if self.epoch not in self._orders:
-            rng = np.random.default_rng((self.seed, self.epoch + 1))
-            self._orders = {self.epoch: shuffle_by_length(self.spans.length, self.bs, rng)}
-        return self._orders[self.epoch]
+        if number not in self._orders:
+            rng = np.random.default_rng((self.seed, number + 1))
+            self._orders = {number: shuffle_by_length(self.spans.length, self.bs, rng)}
+        return self._orders[number]
 
-    def rows(self) -> np.ndarray: return self.plain().order()
+    def rows(self) -> np.ndarray: return self.plain().order(0)
+
+    def _place(self, i: int) -> tuple[int, int]:
+        "The pass of item `i`, and its number among the batches of the pass."
+        past = max(self.epoch * self.n_batches, -self.batches_per_pass) * self.augment
+        return divmod(past + self._number(i), self.batches_per_pass)
 
     def __getitem__(self, i: int):
-        number = self._number(i)
-        rows = self.order()[number * self.bs : (number + 1) * self.bs]
+        number, batch = self._place(i)
+        rows = self.order(number)[batch * self.bs : (batch + 1) * self.bs]
         start = self.spans.start[rows]
         length = self.spans.length[rows]
         flips = None
         if self.augment:
-            rng = np.random.default_rng((self.seed, self.epoch + 1, number))
+            rng = np.random.default_rng((self.seed, number + 1, batch))
             phase = draw_phases(length, self.tokenizer, rng)
             flips = None if self.stranded else rng.random(len(rows)) < 0.5
             start = start + phase

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SETTINGS', 'REMEDY', 'training_plan', 'check_plan', 'StateShape', 'TrainingState', 'optimizer_tensors',
-           'put_optimizer_tensors', 'random_tensors', 'put_random_tensors', 'Replay', 'figures_so_far', 'Checkpoint',
-           'last_checkpoint', 'interruption', 'restore', 'starting_state']
+           'put_optimizer_tensors', 'random_tensors', 'put_random_tensors', 'Replay', 'figures_so_far', 'StopAtBest',
+           'Checkpoint', 'last_checkpoint', 'interruption', 'restore', 'starting_state']
 
 # %% ../../nbs/52_checkpoint.ipynb #cad8e076
 import json
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 from fastai.callback.core import Callback
+from fastai.callback.tracker import EarlyStoppingCallback
 from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
 from fastai.torch_core import get_model, rank_distrib
@@ -146,6 +147,47 @@ def figures_so_far(
     "Losses and metrics of all epochs so far."
     return [[float(value) for value in row] for row in recorded if row]
 
+# %% ../../nbs/52_checkpoint.ipynb #f1aaef4f
+_BEST = "best.safetensors"  # in a checkpoint
+
+# %% ../../nbs/52_checkpoint.ipynb #ad04415e
+def best_weights(
+    checkpoint: Path,
+) -> dict[str, torch.Tensor]:
+    "The weights of the best epoch so far. Raises `InputError` where the checkpoint has none."
+    try: return load_file(checkpoint / _BEST)
+    except (OSError, SafetensorError) as error:
+        raise InputError(checkpoint / _BEST, f"cannot be read ({error})", REMEDY) from error
+
+# %% ../../nbs/52_checkpoint.ipynb #000a2acf
+class StopAtBest(EarlyStoppingCallback):
+    "Ends a run where the validation loss has not fallen for some epochs; its end, early or not, is the best epoch."
+
+    def __init__(
+        self,
+        patience: int,  # epochs
+        before: TrainingState,  # what the run starts with
+        checkpoint: Path | None = None,  # the one it goes on from
+    ):
+        super().__init__("valid_loss", patience=patience)
+        self.before = before
+        self.weights = best_weights(checkpoint) if checkpoint else {}  # at the best epoch so far
+        self.at_epoch = -1
+
+    def after_epoch(self):
+        try: super().after_epoch()
+        finally:
+            if self.new_best: self.keep()
+
+    def keep(self):
+        "Note the epoch as the best; of one that an interrupted run had done, the weights are here already."
+        self.at_epoch = self.epoch
+        if self.epoch < self.before.epoch: return
+        self.weights = {name: value.detach().clone() for name, value in get_model(self.model).state_dict().items()}
+
+    def after_fit(self):
+        if self.weights: get_model(self.model).load_state_dict(self.weights)
+
 # %% ../../nbs/52_checkpoint.ipynb #8383c4d7
 class Checkpoint(Callback):
     """Save the state of training after each epoch.
@@ -160,10 +202,12 @@ class Checkpoint(Callback):
         folder,  # where checkpoints go
         before: TrainingState,  # what the run starts with
         clock: Clock,
+        best: StopAtBest | None = None,  # whose weights are to be kept, too
     ):
         self.folder = Path(folder)
         self.before = before
         self.clock = clock
+        self.best = best
 
     def after_epoch(self):
         if rank_distrib(): return  # one of several processes is enough: all have the same
@@ -183,6 +227,7 @@ class Checkpoint(Callback):
         try:
             save_weights(get_model(self.model), str(folder / "model.safetensors"))
             save_file(optimizer_tensors(self.opt) | random_tensors(), folder / "optimizer.safetensors")
+            if self.best: save_file(self.best.weights, folder / _BEST)
         except SafetensorError as error: raise OSError(str(error)) from error  # a full disk, say
         values = figures_so_far(self.recorder.values)
         data_epoch = self.dls.train.dataset.epoch

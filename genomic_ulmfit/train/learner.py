@@ -27,6 +27,7 @@ from ..model.model import LanguageModel, Predictor, pretrained_model
 from ..nets.awdlstm import Preset, get_preset, language_model, lm_groups
 from ..nets.heads import classifier, classifier_groups
 from ..nets.losses import StreamedCrossEntropy
+from ..nets.wide import Wide, default_wide
 from ..report.metrics import BitsPerBase
 from ..text.block import Kmerize
 from ..text.kmers import NO_LOSS, KmerTokenizer, bits_per_letter
@@ -77,9 +78,9 @@ class GenomeLearner(RunningLearner):
 
     @property
     def figures(self) -> dict[str, float]:
-        "Losses and metrics of the last validation by name."
+        "Losses and metrics of the last validation by name; of the best, where the run was to end with that."
         names = self.recorder.metric_names[1:-1]  # without epoch and time
-        values = self.recorder.values[-1]
+        values = self.recorder.values[-1 if self.best_epoch is None else self.best_epoch]
         return {name: float(value) for name, value in zip(names[::-1], values[::-1])}
 
     def export(self, fname="export", **kwargs):
@@ -199,8 +200,12 @@ class PredictorLearner(GenomeLearner):
 
     def to_model(self, **about) -> Predictor:
         "A copy of the predictor, detached from the loaders; `about` is what a reader may want to know of it."
-        config = PredictorConfig(self.preset, self.tokenizer, self.task, **reading_of(self.dls))
-        return Predictor(deepcopy(self.model), config, self._known(about))
+        network = deepcopy(self.model)
+        wide = getattr(network, "wide", None)  # a network of one's own may be another
+        if wide is not None: wide.round_table()
+        settings = {"wide": wide and wide.wide, **reading_of(self.dls)}
+        config = PredictorConfig(self.preset, self.tokenizer, self.task, **settings)
+        return Predictor(network, config, self._known(about))
 
     def predict(self, item, with_input: bool = False, **kwargs) -> tuple:
         "fastai's `predict` of a sequence, as it is read in validation: the answer for people, as a target, as outputs."
@@ -232,6 +237,7 @@ def genome_classifier_learner(
     preset="small",  # sizes where there is no pretrained model
     drop_mult: float = 0.05,  # scales the preset's dropouts
     clip: float = 0.5,  # gradient norm
+    wide: bool | Wide = False,  # a wide branch beside the encoder: whether, or its settings
     **kwargs,  # fastai's `Learner` arguments
 ) -> PredictorLearner:
     "A learner for the task of the loaders. Raises `InputError` where the pretrained model's k-mers are others."
@@ -239,7 +245,8 @@ def genome_classifier_learner(
     task = task_of(dls)
     source = pretrained_model(pretrained, tokenizer)
     sizes = source.preset if source else get_preset(preset)
-    model = classifier(tokenizer, sizes, task.n_outputs, drop_mult)
+    memory = default_wide(tokenizer.alphabet) if wide is True else wide or None
+    model = classifier(tokenizer, sizes, task.n_outputs, drop_mult, memory, reading_of(dls).get("stranded", False))
     if source: model.encoder.load_state_dict(source.model.get_submodule("0").state_dict())
     cbs = [DevicePrecision(), GradientClip(clip), *L(kwargs.pop("cbs", None))]
     usual = {"loss_func": task.loss_func(), "metrics": task.metrics(), "splitter": classifier_groups}
@@ -258,7 +265,8 @@ def fit_budget(
     gradual: bool = False,  # thaw the groups of layers one after the other
     checkpoints=None,  # folder for checkpoints, one after each part
     resume: bool = False,  # go on from the last checkpoint in it
-    cbs=(),  # further callbacks, e.g. fastai's `EarlyStoppingCallback(patience=2)`
+    patience: int | None = None,  # parts without a lower validation loss that end it; it ends with its best part
+    cbs=(),  # further callbacks
 ):
     """Train for a budget: exactly one of `tokens`, `minutes`, `epochs`.
 
@@ -268,11 +276,13 @@ def fit_budget(
     """
     budget = Budget(tokens, minutes, epochs)
     check_rate(lr)
-    check_loader(self.dls.train, budget)
+    check_loader(self.dls.train)
     dataset = self.dls.train.dataset
-    plan = training_plan(self.model, self.tokenizer, dataset, processes=n_processes(), lr=lr, **asdict(budget))
+    terms = {"processes": n_processes(), "lr": lr, "patience": patience, **asdict(budget)}
+    plan = training_plan(self.model, self.tokenizer, dataset, **terms)
     state = starting_state(self, plan, checkpoints if resume else None)
     with together(self), self.no_bar() if is_log() else nullcontext():
         if not state.epoch: state.plan |= plan_parts(self, budget, parts)
         with epochs_of_steps(dataset, state.plan["steps"] if epochs is None else None):
-            run_parts(self, budget, state, lr if lr_div == 1 else slice(lr / lr_div, lr), cbs, gradual, checkpoints)
+            rates = lr if lr_div == 1 else slice(lr / lr_div, lr)
+            run_parts(self, budget, state, rates, cbs, gradual, checkpoints, patience)

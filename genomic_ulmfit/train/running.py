@@ -11,7 +11,7 @@ from fastcore.foundation import L
 
 from .budget import Budget, clock_seconds
 from .callbacks import Clock, GradualUnfreezing, RestoringLearner, Speed, StopDiverged, TimeLimit
-from .checkpoint import Checkpoint, Replay, TrainingState, interruption
+from .checkpoint import Checkpoint, Replay, StopAtBest, TrainingState, interruption, last_checkpoint
 from .processes import n_processes, say
 
 # %% ../../nbs/53_running.ipynb #8ab31df5
@@ -19,6 +19,7 @@ class RunningLearner(RestoringLearner):
     "A learner whose runs have parts, and that knows what people call its loss."
 
     seconds: float | None = None  # that the last run took
+    best_epoch: int | None = None  # whose weights and figures the last run ended with; None for those of its last
 
     @property
     def loss_name(self) -> str: return "loss"  # for people
@@ -34,12 +35,14 @@ def budget_callbacks(
     gradual: bool,  # thaw the groups of layers one after the other
     checkpoints,  # folder, or None
     clock: Clock,
+    best: StopAtBest | None = None,  # ends the run early
 ) -> list[Callback]:
-    "The speed on the progress bar; the clock, unfreezing and checkpoints where they are asked for."
+    "The speed on the progress bar; the clock, unfreezing, early end and checkpoints where they are asked for."
     callbacks = [Speed(learn.loss_name, learn.loss_scale), StopDiverged()]
+    if best: callbacks.append(best)
     if limit := clock_seconds(budget, n_processes()): callbacks.append(TimeLimit(limit, clock))
     if gradual: callbacks.append(GradualUnfreezing())
-    if checkpoints is not None: callbacks.append(Checkpoint(checkpoints, state, clock))
+    if checkpoints is not None: callbacks.append(Checkpoint(checkpoints, state, clock, best))
     return callbacks
 
 # %% ../../nbs/53_running.ipynb #f952a8b3
@@ -51,11 +54,13 @@ def run_parts(
     cbs=(),  # further callbacks
     gradual: bool = False,  # thaw the groups of layers one after the other
     checkpoints=None,  # folder
+    patience: int | None = None,  # parts without a lower validation loss that end the run; it ends with its best part
 ):
     "One cycle over the parts of a run; leaves all layers thawed, and the seconds and the whole history in the learner."
     clock = Clock(state.seconds)
     parts = state.plan["parts"]
-    cbs = [*L(cbs), *budget_callbacks(learn, budget, state, gradual, checkpoints, clock)]
+    best = StopAtBest(patience, state, last_checkpoint(checkpoints) if state.epoch else None) if patience else None
+    cbs = [*L(cbs), *budget_callbacks(learn, budget, state, gradual, checkpoints, clock, best)]
     if state.epoch:
         cbs.append(Replay(state))
         say(f"going on after epoch {state.epoch} of {parts}")
@@ -66,3 +71,4 @@ def run_parts(
     finally:
         if gradual: learn.unfreeze()
     learn.seconds = clock.seconds()
+    learn.best_epoch = best.at_epoch if best else None

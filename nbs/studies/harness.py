@@ -14,11 +14,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from fastai.callback import schedule  # noqa: F401  adds fit_one_cycle
+from fastai.learner import Learner
+from fastai.losses import CrossEntropyLossFlat, LabelSmoothingCrossEntropyFlat
 from fastai.torch_core import set_seed
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
 
+from genomic_ulmfit.nets.wide import Wide, WideBranch
 from genomic_ulmfit.report.baselines import fit_kmer_logreg, fit_kmer_nb
 from genomic_ulmfit.report.metrics import classification_metrics
 from genomic_ulmfit.seq.alphabet import decode_bases, encode_bases, reverse_complement
@@ -26,7 +30,7 @@ from genomic_ulmfit.seq.errors import InputNotFoundError
 from genomic_ulmfit.seq.records import read_sequences
 from genomic_ulmfit.text.kmers import KmerTokenizer
 from genomic_ulmfit.text.loaders import GenomeLMDataLoaders, ReadDataLoaders
-from genomic_ulmfit.train.learner import genome_classifier_learner, genome_lm_learner
+from genomic_ulmfit.train.learner import fused_adamw, genome_classifier_learner, genome_lm_learner
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results"
@@ -198,6 +202,9 @@ COLUMNS = [
     "pretrained",
     "pretrained, LM tuned",
     "pretrained + k-mer models",
+    "network, k 6 stride 3",
+    "network + wide",
+    "wide alone",
 ]
 
 
@@ -259,6 +266,8 @@ def network(
     drop_mult: float = 1.0,
     bs: int = 64,
     seed: int = 0,
+    wide: bool = False,  # a wide branch beside the encoder
+    smoothing: float = 0.0,  # of the labels
 ):
     """Class probabilities of the test part by an AWD-LSTM classifier."""
     learned = pd.concat([parts[s].assign(split=s) for s in ("train", "valid")])
@@ -267,11 +276,29 @@ def network(
     dls = ReadDataLoaders.from_df(
         learned, pretrained.tokenizer if pretrained else tokenizer, bs=bs, seed=seed, stranded=stranded
     )
-    learn = genome_classifier_learner(dls, pretrained=start, preset=preset, drop_mult=drop_mult)
+    smooth = {"loss_func": LabelSmoothingCrossEntropyFlat(eps=smoothing)} if smoothing else {}
+    learn = genome_classifier_learner(
+        dls, pretrained=start, preset=preset, drop_mult=drop_mult, wide=wide, **smooth
+    )
     with learn.no_bar(), learn.no_logging():
         learn.fit_budget(lr, epochs=epochs)
     assert dls.classes == list(classes)
     return learn.to_model().predict_proba(parts["test"]["sequence"].tolist())
+
+
+def wide_alone(parts, classes, stranded: bool, epochs: int, lr: float, bs: int, seed: int = 0):
+    """Class probabilities of the test part by the wide branch of a classifier, without its network."""
+    learned = pd.concat([parts[s].assign(split=s) for s in ("train", "valid")])
+    set_seed(seed)
+    tokenizer = KmerTokenizer(1, 1)  # the branch numbers words of its own
+    dls = ReadDataLoaders.from_df(learned, tokenizer, bs=bs, seed=seed, stranded=stranded)
+    branch = WideBranch(tokenizer, Wide(), len(classes), both_strands=not stranded)
+    learn = Learner(dls, branch, loss_func=CrossEntropyLossFlat(), opt_func=fused_adamw)
+    with learn.no_bar(), learn.no_logging():
+        learn.fit_one_cycle(epochs, lr)
+        probs, _ = learn.get_preds(dl=dls.test_dl(parts["test"]["sequence"].tolist()))
+    assert dls.classes == list(classes)
+    return probs.numpy()
 
 
 def stacked(valid: list, y, test: list):
