@@ -192,10 +192,11 @@ def identifiable(
     some_unknown: bool,  # whether reads with hidden classes are among those to fit to
 ) -> list[str]:  # fields of `Calibration`
     "The numbers of a calibration that can be found out from this evidence."
+    by_network = bool(evidence.network.any())
     by_words = bool(evidence.looked_up.any())
     says = {
-        "temperature": True,
-        "dependence": evidence.windows.max() > 1,
+        "temperature": by_network,
+        "dependence": by_network and evidence.windows.max() > 1,
         "words": evidence.words.any(),
         "kraken2": evidence.kraken2.any(),
         "other_share": some_unknown,
