@@ -31,6 +31,8 @@ def add_arguments(parser):
     parser.add_argument("--kraken2", metavar="FILE", help=kraken2)
     interleaved = "mates follow each other in the one file"
     parser.add_argument("--interleaved", action="store_true", help=interleaved)
+    network = "show reads to the network, too, where the model leaves it off because its words do nearly as well"
+    parser.add_argument("--network", action="store_true", help=network)
     add_views(parser)
     add_seed(parser, random=False)
     add_json(parser)
@@ -48,14 +50,15 @@ def check_kraken2(
 
 def run(args):
     "Give each read, or read pair, to a taxon, and write the sample in Kraken's formats."
-    model = TaxonModel.load(args.model)
+    model = TaxonModel.load(args.model, network=args.network or None)
     check_kraken2(args.kraken2, model)
-    threshold = model.threshold if args.threshold is None else args.threshold
+    threshold = model.call_threshold if args.threshold is None else args.threshold
     outputs = {"report": args.report, "output": args.output, "table": args.table}
     judged = {"threshold": threshold, "kraken2": args.kraken2, "interleaved": args.interleaved, **views_of(args)}
     sample, summary = classify_files(model, args.reads, args.mates, **outputs, **judged)
     kind = "pairs" if args.mates or args.interleaved else "reads"
     classified = f"{sample.reads - sample.unclassified:,} of {sample.reads:,} {kind}"
-    print(f"{summary}; {classified} classified at a confidence of {threshold:.2f}", file=sys.stderr)
+    network = "" if model.network else ", network off (--network turns it on)"
+    print(f"{summary}; {classified} classified at a confidence of {threshold:.2f}{network}", file=sys.stderr)
     if not any(outputs.values()) and not args.json: print(sample.kreport(), end="")
     write_json(args.json, {"model": str(args.model), "threshold": threshold, **sample.to_dict()})

@@ -119,8 +119,7 @@ class TaxonModel:
     @property
     def config(self) -> TaxonConfig:
         "The settings that its answers depend on, beside those of the network."
-        has_words = self.words is not None
-        return TaxonConfig(self.tree, self.calibration, self.threshold, has_words, self.confusion, self.fusion)
+        return TaxonConfig(self.tree, self.calibration, self.threshold, bool(self.words), self.confusion, self.fusion)
 
     @classmethod
     def load(
@@ -199,7 +198,7 @@ def log_probs(
     self: TaxonModel,
     evidence: Evidence,
 ) -> np.ndarray:  # (reads, classes + genera + 1): classes, another species of each genus, none of them
-    "Calibrated log-probabilities: by the exact matches where the network is off, else by both, fused where that is fitted."
+    "Calibrated log-probabilities: by exact matches where the network is off, else by both, fused where that is fitted."
     if self.fusion and not self.network: return self.fusion.exact.log_probs(exact_only(evidence), self.genus)
     both = self.calibration.log_probs(evidence, self.genus)
     return self.fusion.log_probs(both, evidence, self.genus) if self.fusion else both
