@@ -39,6 +39,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                             'genomic_ulmfit/cli/classify.py'),
                                              'genomic_ulmfit.cli.classify.check_kraken2': ( 'cli/classify.html#check_kraken2',
                                                                                             'genomic_ulmfit/cli/classify.py'),
+                                             'genomic_ulmfit.cli.classify.check_network': ( 'cli/classify.html#check_network',
+                                                                                            'genomic_ulmfit/cli/classify.py'),
                                              'genomic_ulmfit.cli.classify.run': ( 'cli/classify.html#run',
                                                                                   'genomic_ulmfit/cli/classify.py')},
             'genomic_ulmfit.cli.corpus': { 'genomic_ulmfit.cli.corpus.add_arguments': ( 'cli/corpus.html#add_arguments',

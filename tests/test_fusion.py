@@ -148,3 +148,8 @@ def test_the_shipped_model_has_no_fusion_and_its_network():
     model = TaxonModel.load("bacteria-taxa", "cpu", network=False)
     assert "fusion" not in settings and model.fusion is None
     assert model.network, "without a fusion nothing is known of its words alone"
+
+
+def test_a_model_without_a_fusion_needs_its_network(fused, capsys):
+    names = ["can't do without its network", "--words large"]
+    fails(capsys, "classify bacteria-taxa {fused}/a.fa --no-network", names=names, fused=fused)

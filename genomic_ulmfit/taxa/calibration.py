@@ -44,7 +44,8 @@ class Evidence:
     def hide(self, hidden: np.ndarray) -> "Evidence":
         "The evidence as if the classes marked in (reads, classes) had never been learned. Without calls."
         mean = np.where(hidden, -np.inf, self.network) / self.windows[:, None]
-        network = np.maximum(log_softmax(mean, 1) * self.windows[:, None], HIDDEN)
+        masked = np.maximum(log_softmax(mean, 1) * self.windows[:, None], HIDDEN)
+        network = masked if self.network.any() else self.network  # zeros: it wasn't asked, and gives nothing away
         words, kraken2 = (np.where(hidden, 0, matches) for matches in (self.words, self.kraken2))
         return Evidence(network, self.windows, words, self.looked_up, kraken2)
 
