@@ -14,7 +14,14 @@ from genomic_ulmfit.model.folder import model_folder
 from genomic_ulmfit.model.model import Predictor, load_predictor
 from genomic_ulmfit.seq.alphabet import decode_bases
 from genomic_ulmfit.taxa.calibration import Evidence
-from genomic_ulmfit.taxa.fusion import fit_fusion, genus_log_probs, genus_of_outcomes, right_at_price
+from genomic_ulmfit.taxa.fusion import (
+    exact_only,
+    fit_fusion,
+    genus_log_probs,
+    genus_of_outcomes,
+    network_only,
+    right_at_price,
+)
 
 GENUS = np.array([0, 0, 1, -1, 2])
 LINEAGES = "genus\tfamily\nAlpha\tAlphaus\nBeta\tBetaus\n"
@@ -52,18 +59,29 @@ def test_a_hidden_genus_stays_hidden():
     assert np.exp(fused)[np.arange(len(y)), y].max() < 1e-6
 
 
-def test_words_that_are_right_outweigh_a_network_that_guesses():
-    rng = np.random.default_rng(2)
-    genus, n = np.array([0, 0, 1, 1]), 1500
-    y = rng.integers(0, 4, n)
+def simulated(seed, n=3000):
+    """Words that are mostly right, beside a network that guesses."""
+    rng = np.random.default_rng(seed)
+    genus, y = np.array([0, 0, 1, 1]), rng.integers(0, 4, n)
     network = log_softmax(rng.normal(0, 5, (n, 4)), 1)
     words = rng.binomial(20, 0.05 + 0.3 * (genus[y][:, None] == genus) + 0.4 * np.eye(4)[y])
-    evidence = Evidence(network, np.ones(n, int), words, np.full(n, 20), np.zeros((n, 4)))
-    learned = evidence, y
-    together = Calibration.fit(evidence, y, genus, learned)
-    fusion = fit_fusion(together, evidence, y, genus, learned)
+    return Evidence(network, np.ones(n, int), words // 3, np.full(n, 20), np.zeros((n, 4))), y, genus
+
+
+def test_a_network_that_guesses_takes_nothing_from_the_words():
+    evidence, y, genus = simulated(2)
+    together = Calibration.fit(evidence, y, genus)
+    fusion = fit_fusion(together, evidence, y, genus, (evidence, y))
     assert fusion.exact.words > 0 and fusion.exact.temperature == 1, "the network's numbers aren't fitted without it"
-    assert fusion.of_both + fusion.of_exact + fusion.of_similarity > 10 * abs(fusion.of_network)
+    new, truth, _ = simulated(3)
+    views = {
+        "fusion": fusion.log_probs(together.log_probs(new, genus), new, genus),
+        "words": fusion.exact.log_probs(exact_only(new), genus),
+        "network": fusion.network.log_probs(network_only(new), genus),
+    }
+    called = {name: genus_log_probs(view, genus_of_outcomes(genus)) for name, view in views.items()}
+    right = {name: right_at_price(p.max(1), p.argmax(1) == genus[truth], 0.02) for name, p in called.items()}
+    assert right["fusion"] > right["words"] - 0.02 and right["words"] > 0.5 > right["network"], right
 
 
 def test_the_price_counts_reads_of_one_sureness_together():

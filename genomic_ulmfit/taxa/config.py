@@ -186,8 +186,8 @@ def fusion_from_dict(
     known: FusionShape,
 ) -> Fusion:
     "A `Fusion` of its numbers."
-    alone = {name: Calibration(**known[name]) for name in ("exact", "network")}
-    return Fusion(**{**known, **alone})
+    numbers: dict = {name: number for name, number in known.items() if name not in ("exact", "network")}
+    return Fusion(Calibration(**known["exact"]), Calibration(**known["network"]), **numbers)
 
 # %% ../../nbs/65_taxon_config.ipynb #aafaccbf
 class TaxonShape(TypedDict):
