@@ -13,9 +13,9 @@ __all__ = ['InputError', 'Alphabet', 'DNA', 'PROTEIN', 'encode_bases', 'decode_b
            'load_genome_model', 'load_predictor', 'pretrained_models', 'EarlyStoppingCallback', 'set_seed',
            'GenomeLearner', 'genome_classifier_learner', 'genome_lm_learner', 'Taxonomy', 'read_taxonomy',
            'taxonomy_from_gtdb', 'taxonomy_from_ncbi', 'taxonomy_from_table', 'WordTable', 'build_words', 'Calibration',
-           'TaxonModel', 'rank_figures', 'calibrate', 'Sample', 'classify_files', 'read_agents', 'fit_confusion',
-           'screen_sample', 'compare', 'write_screen', 'calibrate_taxa', 'screen_files', 'evaluate', 'predict_file',
-           'run_demo']
+           'Fusion', 'TaxonModel', 'rank_figures', 'calibrate', 'Sample', 'classify_files', 'read_agents',
+           'fit_confusion', 'screen_sample', 'compare', 'write_screen', 'calibrate_taxa', 'screen_files', 'evaluate',
+           'predict_file', 'run_demo']
 
 # %% ../nbs/99_all.ipynb #6db41713
 from fastai.callback.tracker import EarlyStoppingCallback
@@ -43,6 +43,7 @@ from .taxa.calibrate import calibrate
 from .taxa.calibration import Calibration
 from .taxa.confusion import fit_confusion
 from .taxa.formats import classify_files
+from .taxa.fusion import Fusion
 from .taxa.calls import rank_figures
 from .taxa.model import TaxonModel
 from .taxa.page import write_screen
@@ -80,7 +81,7 @@ _all_ = [
     "pretrained_models",
     "EarlyStoppingCallback", "set_seed", "GenomeLearner", "genome_classifier_learner", "genome_lm_learner",
     "Taxonomy", "read_taxonomy", "taxonomy_from_gtdb", "taxonomy_from_ncbi", "taxonomy_from_table",
-    "WordTable", "build_words", "Calibration", "TaxonModel", "rank_figures", "calibrate", "Sample", "classify_files",
-    "read_agents", "fit_confusion", "screen_sample", "compare", "write_screen", "calibrate_taxa", "screen_files",
-    "evaluate", "predict_file", "run_demo",
+    "WordTable", "build_words", "Calibration", "Fusion", "TaxonModel", "rank_figures", "calibrate", "Sample",
+    "classify_files", "read_agents", "fit_confusion", "screen_sample", "compare", "write_screen", "calibrate_taxa",
+    "screen_files", "evaluate", "predict_file", "run_demo",
 ]

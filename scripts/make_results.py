@@ -184,6 +184,12 @@ def page():
                 "make study-taxa",
                 plain("taxa_prices"),
             ),
+            section(
+                "Which taxon: network and words fused read by read, at the same prices; "
+                "genera unseen because they are hidden, and because the network never learned them",
+                "make study-taxa",
+                plain("taxa_fusion"),
+            ),
             section("Which taxon: the select agents' own genomes", "make study-taxa", plain("taxa_agents")),
             section(
                 "Which taxon: by distance to the nearest training genome (Mash), "

@@ -46,7 +46,12 @@ def print_calibration(calibrated: CalibratedTaxa, out):
     print(f"{calibrated.model}\n{figures['reads']:,} reads of {figures['classes']} classes: {error}")
     hidden = f"{chosen['hidden given a genus']:.1%} given a genus when theirs is hidden"
     shares = f"{chosen['right']:.1%} of the reads right, {chosen['wrong']:.1%} wrong, {hidden}"
-    print(f"threshold {chosen['threshold']}: {shares}\nsaved to {out}")
+    print(f"threshold {chosen['threshold']}: {shares}")
+    if figures["network_adds"] is not None:
+        used = "on" if figures["network"] else "off (`classify --network` turns it on)"
+        added = f"{figures['network_adds']:+.1%} right calls on new species beside the words"
+        print(f"the network adds {added}: it is {used}")
+    print(f"saved to {out}")
 
 # %% ../../nbs/cli/65_calibrate.ipynb #2310de79
 def run(args):

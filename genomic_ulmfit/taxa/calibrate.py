@@ -4,9 +4,11 @@
 
 # %% auto #0
 __all__ = ['CALIBRATION_READS', 'MOST_WRONG', 'MOST_FALSE_GENERA', 'THRESHOLDS', 'drawn_reads', 'calibration_error',
-           'threshold_figures', 'choose_threshold', 'LabelledEvidence', 'labelled_evidence', 'calibrate']
+           'threshold_figures', 'choose_threshold', 'LabelledEvidence', 'labelled_evidence', 'threshold_table',
+           'chosen_threshold', 'is_large', 'right_genera', 'fit_parts', 'calibrate']
 
 # %% ../../nbs/67_calibrate.ipynb #a6ccba36
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -15,10 +17,12 @@ import pandas as pd
 
 from ..model.model import Predictor
 from ..report.metrics import expected_calibration_error
-from .calibration import Calibration, Evidence, hidden_genera
+from .calibration import Calibration, Evidence, hidden_genera, hidden_species
 from .calls import assign
+from .fusion import Fusion, fit_fusion, genus_log_probs, genus_of_outcomes, right_at_price
 from .kraken2 import run_kraken2
 from .model import TaxonModel
+from .sketches import SMALL
 from .taxonomy import Taxonomy
 from ..text.corpus import GenomeCorpus
 from ..text.reads import CorpusReads
@@ -43,13 +47,12 @@ def drawn_reads(
 
 # %% ../../nbs/67_calibrate.ipynb #abf1eeb8
 def calibration_error(
-    calibration: Calibration,
-    evidence: Evidence,
+    log_probs: np.ndarray,  # of the outcomes, (reads, classes + genera + 1)
     y: np.ndarray,  # class numbers, (reads,)
-    genus: np.ndarray,  # number of each class's genus, (classes,); -1 without one
+    classes: int,  # their number
 ) -> float:  # 0 to 1
     "Expected calibration error of the most probable class, given that the read is of one of them."
-    probs = np.exp(calibration.log_probs(evidence, genus))[:, : len(genus)]
+    probs = np.exp(log_probs)[:, :classes]
     return expected_calibration_error(y, probs / np.maximum(probs.sum(1, keepdims=True), 1e-12))
 
 # %% ../../nbs/67_calibrate.ipynb #23f99aa7
@@ -113,6 +116,53 @@ def labelled_evidence(
     matches = run_kraken2(kraken2, drawn, model.tree) if kraken2 else None
     return LabelledEvidence(model.evidence(drawn, matches, **views), y)
 
+# %% ../../nbs/67_calibrate.ipynb #c16fea73
+def threshold_table(
+    model: TaxonModel,
+    held_out: LabelledEvidence,
+    learned: LabelledEvidence,  # of genomes whose genus is hidden
+) -> pd.DataFrame:
+    "The table of `choose_threshold` for a model as it judges now."
+    hidden = model.node_probs(hidden_genera(*learned, model.genus)[0])
+    return choose_threshold(model.tree, model.node_probs(held_out.evidence), held_out.y, hidden)
+
+
+def chosen_threshold(table: pd.DataFrame) -> float:
+    "The threshold that is marked."
+    return float(table["threshold"][table["chosen"]].iloc[0])
+
+# %% ../../nbs/67_calibrate.ipynb #e6823c29
+def is_large(words) -> bool:
+    "Whether a `WordTable` is there and has more words than one that travels."
+    return words is not None and words.one_in < SMALL
+
+
+def right_genera(
+    model: TaxonModel,
+    evidence: Evidence,
+    genus: np.ndarray,  # number of each read's genus, (reads,)
+) -> float:
+    "The share of the reads that are given the right genus where `MOST_WRONG` are given a wrong one."
+    found = genus_log_probs(model.log_probs(evidence), genus_of_outcomes(model.genus))
+    return right_at_price(found.max(1), found.argmax(1) == genus, MOST_WRONG)
+
+# %% ../../nbs/67_calibrate.ipynb #2e999aa4
+def fit_parts(
+    model: TaxonModel,  # calibrated; with words
+    held_out: LabelledEvidence,
+    learned: LabelledEvidence,  # of genomes whose species and genus are hidden
+) -> Fusion | None:
+    "The fusion, the threshold of the exact matches alone, and what the network adds to their right calls."
+    fusion = fit_fusion(model.calibration, *held_out, model.genus, learned)
+    if fusion is None: return None
+    settings = model.model, model.tree, model.words, model.calibration, model.threshold, None, fusion
+    both, exact = (TaxonModel(*settings, network=network) for network in (True, False))
+    fusion = replace(fusion, threshold=chosen_threshold(threshold_table(exact, held_out, learned)))
+    new_species, outcome = hidden_species(*learned, model.genus)
+    if not len(outcome): return fusion
+    genus = outcome - len(model.genus)
+    return replace(fusion, gain=right_genera(both, new_species, genus) - right_genera(exact, new_species, genus))
+
 # %% ../../nbs/67_calibrate.ipynb #5d15f101
 def calibrate(
     model: TaxonModel,  # its calibration and threshold are replaced
@@ -124,21 +174,22 @@ def calibrate(
     kraken2=None,  # folder of a database of Kraken2 with the model's taxids; classifying then needs its matches
     **views,  # of `TaxonModel.evidence`
 ) -> dict:  # calibration error before and after, and the table of thresholds; also kept in the network's `about`
-    "Fit the calibration on held-out genomes and choose the threshold."
+    "Fit the calibration on held-out genomes and choose the threshold; with a large table of words the fusion as well."
+    model.fusion = None
+    model.network = True
     look_at = partial(labelled_evidence, model, corpus, label, reads=reads or CALIBRATION_READS, seed=seed, **views)
     held_out = look_at(split=split, kraken2=kraken2)
     learned = look_at(split="train", kraken2=kraken2) if "train" in corpus.splits else held_out
     model.calibration = Calibration.fit(*held_out, model.genus, learned)
-    table = choose_threshold(
-        model.tree, model.node_probs(held_out.evidence), held_out.y,
-        hidden=model.node_probs(hidden_genera(*learned, model.genus)[0]),
-    )
-    model.threshold = float(table["threshold"][table["chosen"]].iloc[0])
+    model.fusion = fit_parts(model, held_out, learned) if is_large(model.words) else None
+    model.threshold = chosen_threshold(threshold_table(model, held_out, learned))
+    model.network = model.fusion is None or model.fusion.needs_network
+    believed = (way(held_out.evidence) for way in (lambda e: Calibration().log_probs(e, model.genus), model.log_probs))
+    before, after = (calibration_error(log_probs, held_out.y, len(model.genus)) for log_probs in believed)
     figures = {
-        "reads": len(held_out.y), "classes": len(np.unique(held_out.y)),
-        "ece_before": calibration_error(Calibration(), *held_out, model.genus),
-        "ece": calibration_error(model.calibration, *held_out, model.genus),
-        "thresholds": table.round(4).to_dict("records"),
+        "reads": len(held_out.y), "classes": len(np.unique(held_out.y)), "ece_before": before, "ece": after,
+        "thresholds": threshold_table(model, held_out, learned).round(4).to_dict("records"),
+        "network": model.network, "network_adds": None if model.fusion is None else round(model.fusion.gain, 4),
     }
     model.model.about["calibrated"] = {**figures, "split": split, "corpus_sha256": corpus.sha256}
     return figures

@@ -44,7 +44,8 @@ class Evidence:
     def hide(self, hidden: np.ndarray) -> "Evidence":
         "The evidence as if the classes marked in (reads, classes) had never been learned. Without calls."
         mean = np.where(hidden, -np.inf, self.network) / self.windows[:, None]
-        network = np.maximum(log_softmax(mean, 1) * self.windows[:, None], HIDDEN)
+        masked = np.maximum(log_softmax(mean, 1) * self.windows[:, None], HIDDEN)
+        network = masked if self.network.any() else self.network  # zeros: it wasn't asked, and gives nothing away
         words, kraken2 = (np.where(hidden, 0, matches) for matches in (self.words, self.kraken2))
         return Evidence(network, self.windows, words, self.looked_up, kraken2)
 
@@ -192,10 +193,11 @@ def identifiable(
     some_unknown: bool,  # whether reads with hidden classes are among those to fit to
 ) -> list[str]:  # fields of `Calibration`
     "The numbers of a calibration that can be found out from this evidence."
+    by_network = bool(evidence.network.any())
     by_words = bool(evidence.looked_up.any())
     says = {
-        "temperature": True,
-        "dependence": evidence.windows.max() > 1,
+        "temperature": by_network,
+        "dependence": by_network and evidence.windows.max() > 1,
         "words": evidence.words.any(),
         "kraken2": evidence.kraken2.any(),
         "other_share": some_unknown,

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TAXA_FILE', 'TAXA_FORMAT', 'Finite', 'Temperature', 'IN_ABOUT', 'ALSO_IN_ABOUT', 'Kin', 'Confusion',
-           'confusion_from_dict', 'TaxonConfig', 'NodesShape', 'TreeShape', 'CalibrationShape', 'TaxonShape',
-           'taxon_config_from_dict', 'notes_only', 'KinShape', 'read_taxon_config']
+           'confusion_from_dict', 'TaxonConfig', 'NodesShape', 'TreeShape', 'CalibrationShape', 'FusionShape',
+           'fusion_from_dict', 'TaxonShape', 'taxon_config_from_dict', 'notes_only', 'KinShape', 'read_taxon_config']
 
 # %% ../../nbs/65_taxon_config.ipynb #86962809
 import json
@@ -23,6 +23,7 @@ from ..seq.errors import InputError
 from ..seq.files import written
 from ..seq.settings import REMEDY, Amount, Count, Place, Share, checked
 from .calibration import Calibration
+from .fusion import Fusion
 from .taxonomy import Taxonomy, taxonomy_from_dict, taxonomy_to_dict
 
 # %% ../../nbs/65_taxon_config.ipynb #457457fb
@@ -99,11 +100,13 @@ class TaxonConfig:
     threshold: float = 0.8  # the least probability of the taxon that a read is given to
     words: bool = False  # whether the folder `words` lies in that of the model
     confusion: Confusion | None = None  # measured, or not
+    fusion: Fusion | None = None  # of network and words, read by read; without, the calibration alone makes both one
 
     def to_dict(self) -> dict:
         "For JSON."
         confusion = self.confusion.to_dict() if self.confusion else None
         settings = {"calibration": asdict(self.calibration), "threshold": self.threshold, "words": self.words}
+        if self.fusion: settings["fusion"] = asdict(self.fusion)
         return {"format": TAXA_FORMAT, **settings, "taxonomy": taxonomy_to_dict(self.tree), "confusion": confusion}
 
     def save(self, folder) -> Path:
@@ -163,6 +166,29 @@ class CalibrationShape(TypedDict, total=False):
     none_rate: Finite
     runners_up: Finite
 
+# %% ../../nbs/65_taxon_config.ipynb #87ab77da
+@with_config(ConfigDict(extra="forbid"))
+class FusionShape(TypedDict):
+    "A `Fusion` in a file."
+
+    exact: CalibrationShape
+    network: CalibrationShape
+    intercept: Finite
+    of_both: Finite
+    of_exact: Finite
+    of_network: Finite
+    of_similarity: Finite
+    threshold: Share
+    gain: Finite
+
+
+def fusion_from_dict(
+    known: FusionShape,
+) -> Fusion:
+    "A `Fusion` of its numbers."
+    numbers: dict = {name: number for name, number in known.items() if name not in ("exact", "network")}
+    return Fusion(Calibration(**known["exact"]), Calibration(**known["network"]), **numbers)
+
 # %% ../../nbs/65_taxon_config.ipynb #aafaccbf
 class TaxonShape(TypedDict):
     "A `TaxonConfig` in a file."
@@ -172,6 +198,7 @@ class TaxonShape(TypedDict):
     threshold: Share
     words: bool
     confusion: NotRequired[ConfusionShape | None]
+    fusion: NotRequired[FusionShape]
 
 
 def taxon_config_from_dict(
@@ -185,7 +212,9 @@ def taxon_config_from_dict(
     shape = checked(TaxonShape, known, where)
     tree = _tree(shape["taxonomy"], where)
     confusion = shape.get("confusion") and confusion_from_dict(shape["confusion"], tree.classes, where)
-    return TaxonConfig(tree, Calibration(**shape["calibration"]), shape["threshold"], shape["words"], confusion)
+    calibration = Calibration(**shape["calibration"])
+    fusion = fusion_from_dict(shape["fusion"]) if "fusion" in shape else None
+    return TaxonConfig(tree, calibration, shape["threshold"], shape["words"], confusion, fusion)
 
 # %% ../../nbs/65_taxon_config.ipynb #b6df55c3
 IN_ABOUT = ("taxonomy", "calibration", "threshold")  # where format 1 kept them, and these where there were any:

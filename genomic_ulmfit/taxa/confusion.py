@@ -90,7 +90,7 @@ class Views(NamedTuple):
 def call_reads(model: TaxonModel, evidence: Evidence, truth: np.ndarray) -> Calls:
     "Where a model puts reads, by their evidence."
     probs = model.node_probs(evidence)
-    row = assign(model.tree, probs, model.threshold)
+    row = assign(model.tree, probs, model.call_threshold)
     best = best_class(model.tree, probs, row)
     return Calls(truth, model.tree.at("genus", row), best, evidence.similarity[np.arange(len(best)), best])
 
@@ -249,5 +249,5 @@ def fit_confusion(
     calls = call_four_ways(model, drawn, draw(errors=errors + RELATIVE_DISTANCE))
     table = confusion_table(model, calls, own_reads(model, drawn, calls.own.best))
     relatives = relatives_table(calls.own, table["limit"], model.same_genus)
-    model.confusion = Confusion(table.round(6), relatives, reads, length, errors, model.threshold)
+    model.confusion = Confusion(table.round(6), relatives, reads, length, errors, model.call_threshold)
     return model.confusion

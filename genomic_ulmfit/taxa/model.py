@@ -22,6 +22,7 @@ from ..seq.settings import REMEDY
 from .calibration import Calibration, Evidence, same_genus
 from .calls import Judged, assign, best_class, is_close
 from .config import TAXA_FILE, Confusion, TaxonConfig, notes_only, read_taxon_config
+from .fusion import Fusion, exact_only
 from .kraken2 import expected_matches, read_kraken2
 from .taxonomy import Taxonomy
 from .words import WordTable
@@ -87,6 +88,8 @@ class TaxonModel:
         calibration: Calibration | None = None,  # that of an uncalibrated network unless given
         threshold: float = 0.8,  # the least probability of the taxon that a read is given to
         confusion: Confusion | None = None,  # what it gives to its classes by mistake, where that was measured
+        fusion: Fusion | None = None,  # how network and words are weighed read by read
+        network: bool | None = None,  # whether to show it reads; where it adds something unless given
     ):
         check_parts(model, tree, words)
         self.model = model
@@ -95,6 +98,8 @@ class TaxonModel:
         self.calibration = calibration or Calibration()
         self.threshold = threshold
         self.confusion = confusion
+        self.fusion = fusion
+        self.network = fusion is None or (fusion.needs_network if network is None else network)
         genus_rows = tree.at("genus")
         self.genera = np.unique(genus_rows[genus_rows >= 0])  # their rows in the tree
         numbers = np.searchsorted(self.genera, genus_rows)
@@ -103,25 +108,32 @@ class TaxonModel:
 
     def __repr__(self):
         words = f", {self.words!r}" if self.words else ""
-        return f"TaxonModel({self.model!r}, {self.tree!r}{words}, threshold {self.threshold:.2f})"
+        network = "" if self.network else ", network off"
+        return f"TaxonModel({self.model!r}, {self.tree!r}{words}, threshold {self.call_threshold:.2f}{network})"
+
+    @property
+    def call_threshold(self) -> float:
+        "The least probability of the taxon that a read is given to, with the network or without."
+        return self.threshold if self.network or self.fusion is None else self.fusion.threshold
 
     @property
     def config(self) -> TaxonConfig:
         "The settings that its answers depend on, beside those of the network."
-        return TaxonConfig(self.tree, self.calibration, self.threshold, self.words is not None, self.confusion)
+        return TaxonConfig(self.tree, self.calibration, self.threshold, bool(self.words), self.confusion, self.fusion)
 
     @classmethod
     def load(
         cls,
         folder,  # made by `save`, or a name in `pretrained_models()`
         device=None,  # fastai's default device unless given
+        network: bool | None = None,  # whether to show it reads; where it adds something unless given
     ) -> "TaxonModel":
         "Load a folder, or a model that comes with the package. Raises `InputError` for one that is no model of taxa."
         folder = model_folder(folder)
-        return read_whole(folder, lambda: cls._read(folder, device))
+        return read_whole(folder, lambda: cls._read(folder, device, network))
 
     @classmethod
-    def _read(cls, folder: Path, device) -> "TaxonModel":
+    def _read(cls, folder: Path, device, network: bool | None) -> "TaxonModel":
         "The model in a folder, as its files are at the moment."
         model = load_predictor(folder, device)
         config = read_taxon_config(folder, model.about)
@@ -129,7 +141,8 @@ class TaxonModel:
             raise InputError(folder / TAXA_FILE, "has other classes than the network", REMEDY)
         words = WordTable(folder / "words") if config.words else None
         model.about = notes_only(model.about)
-        return cls(model, config.tree, words, config.calibration, config.threshold, config.confusion)
+        settings = config.calibration, config.threshold, config.confusion, config.fusion
+        return cls(model, config.tree, words, *settings, network)
 
 # %% ../../nbs/66_taxon_model.ipynb #ee166052
 @patch
@@ -139,6 +152,23 @@ def _word_matches(self: TaxonModel, sequences: list, first: np.ndarray) -> tuple
     in_classes, looked_up = self.words.matches(sequences)
     return np.add.reduceat(in_classes, first), np.add.reduceat(looked_up, first)
 
+# %% ../../nbs/66_taxon_model.ipynb #4a2e0fb8
+@patch
+def exact_evidence(
+    self: TaxonModel,
+    reads: Sequence[tuple],  # of base codes: (read,) or (read, mate)
+    kraken2: np.ndarray | None = None,  # Kraken2's k-mers on the path to each class, (reads, classes)
+) -> Evidence:  # what the network says is 0
+    "What the words of reads and their mates say without the network. Raises `ValueError` without a table."
+    if self.words is None: raise ValueError("without the network a model needs a table of words")
+    sequences, first = split_mates(reads)
+    in_classes, looked_up = self.words.matches(sequences)
+    calls = iter([np.array([row.argmax()] if row.any() else [], int) for row in in_classes])
+    by_mate = [[next(calls) for _ in mates] for mates in reads]
+    nothing = np.zeros((len(reads), len(self.tree.classes)))
+    words = np.add.reduceat(in_classes, first), np.add.reduceat(looked_up, first)
+    return Evidence(nothing, np.ones(len(reads), int), *words, nothing if kraken2 is None else kraken2, by_mate)
+
 # %% ../../nbs/66_taxon_model.ipynb #77aba880
 @patch
 def evidence(
@@ -147,7 +177,8 @@ def evidence(
     kraken2: np.ndarray | None = None,  # Kraken2's k-mers on the path to each class, (reads, classes)
     **kwargs,  # of `window_log_probs` of the network: `both_strands`, `phases`, `window`, …
 ) -> Evidence:
-    "What the windows and words of reads and their mates say together."
+    "What the windows and words of reads and their mates say together; words alone where the network is off."
+    if not self.network: return self.exact_evidence(reads, kraken2)
     sequences, first = split_mates(reads)
     owner, log_probs = self.model.window_log_probs(sequences, **kwargs)
     first_window = np.searchsorted(owner, first)  # of each read
@@ -161,6 +192,17 @@ def evidence(
         calls=calls_by_mate(log_probs, owner, reads),
     )
 
+# %% ../../nbs/66_taxon_model.ipynb #4f581da3
+@patch
+def log_probs(
+    self: TaxonModel,
+    evidence: Evidence,
+) -> np.ndarray:  # (reads, classes + genera + 1): classes, another species of each genus, none of them
+    "Calibrated log-probabilities: by exact matches where the network is off, else by both, fused where that is fitted."
+    if self.fusion and not self.network: return self.fusion.exact.log_probs(exact_only(evidence), self.genus)
+    both = self.calibration.log_probs(evidence, self.genus)
+    return self.fusion.log_probs(both, evidence, self.genus) if self.fusion else both
+
 # %% ../../nbs/66_taxon_model.ipynb #3caf770a
 @patch
 def node_probs(
@@ -168,7 +210,7 @@ def node_probs(
     evidence: Evidence,
 ) -> np.ndarray:  # (reads, nodes) float32
     "Calibrated probabilities of all nodes of the tree."
-    outcomes = np.exp(self.calibration.log_probs(evidence, self.genus)).astype(np.float32)
+    outcomes = np.exp(self.log_probs(evidence)).astype(np.float32)
     return self.tree.sum_up(outcomes[:, :-1], self.genera)
 
 # %% ../../nbs/66_taxon_model.ipynb #2dc7e8b1
@@ -196,7 +238,7 @@ def judge(
     calls, matches = kraken2 or (None, None)
     evidence = self.evidence(reads, matches, **kwargs)
     probs = self.node_probs(evidence) * has_kmer(reads, self.model.tokenizer.k)[:, None]
-    row = assign(self.tree, probs, self.threshold if threshold is None else threshold)
+    row = assign(self.tree, probs, self.call_threshold if threshold is None else threshold)
     best, close = self.closest(evidence, probs, row)
     return Judged(probs, row, evidence.calls, best, close, calls)
 

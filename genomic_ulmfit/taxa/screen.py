@@ -167,7 +167,7 @@ def judge_agent(
 # %% ../../nbs/73_screen.ipynb #c71b5ff2
 def measured_confusion(model: TaxonModel) -> Confusion:
     "What its classes get by mistake. Raises `InputError` where that was never measured, or at another threshold."
-    if model.confusion and model.confusion.threshold == model.threshold: return model.confusion
+    if model.confusion and model.confusion.threshold == model.call_threshold: return model.confusion
     remedy = "Make it with `fit_confusion`, or with `genomic-ulmfit calibrate`"
     raise InputError("the model", "has no table of confusions at its threshold", remedy)
 
