@@ -16,7 +16,7 @@ from genomic_ulmfit.cli.arguments import (
 from ..model.model import load_model
 from ..text.kmers import KmerTokenizer
 from ..train.learner import genome_classifier_learner
-from ..train.runs import MANY, read_loaders, train_to_folder, until_done, usual_recipe, wide_pays
+from ..train.runs import MANY, read_loaders, train_to_folder, until_done, usual_memory, usual_recipe
 
 # %% ../../nbs/cli/40_train.ipynb #ae1145bc
 MORE = "Reads are drawn from a corpus, each class equally often, or taken from a table or a FASTA."
@@ -32,9 +32,10 @@ def add_arguments(parser):
     parser.add_argument("--out", required=True, help="model folder to make")
     stranded = "the sequences of the table or FASTA have a direction, as promoters do: leave the other strand alone"
     parser.add_argument("--stranded", action="store_true", help=stranded)
-    wide = "a memory beside the network: hashed words of 6 to 12 bases, learned with the rest; unless given, "
-    pays = f"networks from scratch have one for tables and FASTA of {MANY:,} training sequences or more"
-    parser.add_argument("--wide", action=argparse.BooleanOptionalAction, help=wide + pays)
+    wide = "a memory beside the network: words of 13 bases counted in what is learned from, and for a table or FASTA "
+    wide += "words of 6 to 12 bases that are learned with the rest; unless given, corpora have it where its table has "
+    wide += f"room for the genomes, networks from scratch where a table has {MANY:,} training sequences or more"
+    parser.add_argument("--wide", action=argparse.BooleanOptionalAction, help=wide)
     for add in (add_label, add_reads): add(parser)
     add_kmers(parser, by_data=True)
     add_budget(parser, lr=4e-3, bs=128, epochs=True)
@@ -54,8 +55,8 @@ def run(args):
     loader = {"bs": args.bs, "seed": args.seed}
     dls, facts = read_loaders(args.data, tokenizer, args.label, args.labels, **reads, **loader)
     facts |= {"pretrained": model.about if model else "none: trained from scratch", "seed": args.seed}
-    wide = args.wide if args.wide is not None else not model and wide_pays(dls)
-    learn = genome_classifier_learner(dls, pretrained=model, preset=recipe.preset, wide=wide)
+    memory = usual_memory(dls, args.wide, bool(model))
+    learn = genome_classifier_learner(dls, pretrained=model, preset=recipe.preset, **memory)
     schedule = {"parts": args.parts, "resume": args.resume, "overwrite": args.overwrite, "gradual": bool(model)}
     budget = budget_of(args)
     if all(amount is None for amount in budget.values()): budget = until_done(dls)

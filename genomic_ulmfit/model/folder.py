@@ -217,11 +217,11 @@ def weight_shapes(
 def encoder_size(
     config: ModelConfig,
 ) -> int:
-    "Weights of the embedding, the LSTM layers and the table of a wide branch that the settings ask for."
+    "Weights of the embedding, the LSTM layers and the tables of words that the settings ask for."
     preset = config.preset
     units = [preset.emb] + [preset.hidden] * (preset.layers - 1) + [preset.emb]
     layers = sum(4 * n_out * (n_in + n_out + 2) for n_in, n_out in pairwise(units))  # four gates, two biases
-    return config.tokenizer.vocab_size * preset.emb + layers + config.wide_size
+    return config.tokenizer.vocab_size * preset.emb + layers + config.memory_size
 
 # %% ../../nbs/42_folder.ipynb #88c2b447
 def _check_weights(path: Path, checksum: str, config: ModelConfig):

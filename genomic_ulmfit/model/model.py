@@ -147,7 +147,8 @@ class TaskModel(GenomeModel):
     @staticmethod
     def network(config: PredictorConfig) -> torch.nn.Module:
         outputs = config.task.n_outputs
-        return classifier(config.tokenizer, config.preset, outputs, wide=config.wide, stranded=config.stranded)
+        read = {"stranded": config.stranded}
+        return classifier(config.tokenizer, config.preset, outputs, wide=config.wide, counts=config.counts, **read)
 
     @property
     def task(self) -> Task: return self.config.task

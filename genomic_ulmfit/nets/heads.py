@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from .awdlstm import AWDLSTM, Preset, get_preset
+from .counts import CountedWords, Counts
 from .wide import Wide, WideBranch
 from ..text.kmers import PAD, KmerTokenizer, kmer_embedding_init
 
@@ -81,13 +82,15 @@ class ReadClassifier(nn.Module):
         n_outputs: int,  # of the task: for classes one each
         drop_mult: float = 1.0,  # scales all dropouts of the encoder
         wide: Wide | None = None,  # settings of a wide branch, None for none
-        stranded: bool = False,  # sequences have a direction, which the wide branch keeps
+        stranded: bool = False,  # sequences have a direction, which words keep
+        counts: Counts | None = None,  # settings of counted words, None for none
     ):
         super().__init__()
         self.encoder = AWDLSTM(tokenizer, preset, drop_mult)
         self.composition = Composition(tokenizer, preset.emb)
         self.head = _head(4 * preset.emb, n_outputs)  # last, largest, mean and composition
         self.wide = WideBranch(tokenizer, wide, n_outputs, not stranded) if wide else None
+        self.counts = CountedWords(tokenizer, counts, n_outputs, not stranded) if counts else None
 
     def forward(
         self,
@@ -97,7 +100,8 @@ class ReadClassifier(nn.Module):
         pooled = torch.cat([pool(self.encoder(ids), ids), self.composition(ids)], 1)
         with torch.autocast(ids.device.type, enabled=False):
             outputs = self.head(pooled)
-            return outputs if self.wide is None else outputs + self.wide(ids)
+            memories = [branch(ids) for branch in (self.wide, self.counts) if branch is not None]
+            return sum(memories, outputs)
 
 # %% ../../nbs/23_heads.ipynb #4102491d
 def classifier(
@@ -106,10 +110,11 @@ def classifier(
     n_outputs: int,  # of the task: for classes one each
     drop_mult: float = 1.0,  # scales all dropouts of the encoder
     wide: Wide | None = None,  # settings of a wide branch, None for none
-    stranded: bool = False,  # sequences have a direction, which the wide branch keeps
+    stranded: bool = False,  # sequences have a direction, which words keep
+    counts: Counts | None = None,  # settings of counted words, None for none
 ) -> ReadClassifier:
     "A read classifier on an untrained encoder."
-    return ReadClassifier(tokenizer, get_preset(preset), n_outputs, drop_mult, wide, stranded)
+    return ReadClassifier(tokenizer, get_preset(preset), n_outputs, drop_mult, wide, stranded, counts)
 
 # %% ../../nbs/23_heads.ipynb #179209b3
 def to_keep(

@@ -65,7 +65,7 @@ class Wide:
     "Settings of a wide branch. Raises `ValueError` for sizes that no table has."
 
     lengths: tuple[int, ...] = LENGTHS  # letters of its words
-    buckets: int = 2**14  # rows of the table for each length
+    buckets: int = 2**16  # rows of the table for each length
     size: int = 32  # numbers of a word
     words_p: float = 0.3  # share of a sequence's words that is dropped in training
 

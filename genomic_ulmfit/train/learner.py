@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['MOST_GB', 'tokenizer_of', 'task_of', 'GenomeLearner', 'bits_of_rows', 'LanguageModelLearner', 'fused_adamw',
-           'language_model_loss', 'genome_lm_learner', 'reading_of', 'PredictorLearner', 'genome_classifier_learner']
+           'language_model_loss', 'genome_lm_learner', 'reading_of', 'count_training_words', 'network_of',
+           'PredictorLearner', 'genome_classifier_learner']
 
 # %% ../../nbs/54_learner.ipynb #aa236106
 from contextlib import nullcontext
@@ -25,13 +26,15 @@ from fastcore.foundation import L
 from ..model.config import ModelConfig, PredictorConfig
 from ..model.model import LanguageModel, Predictor, pretrained_model
 from ..nets.awdlstm import Preset, get_preset, language_model, lm_groups
-from ..nets.heads import classifier, classifier_groups
+from ..nets.heads import ReadClassifier, classifier, classifier_groups
 from ..nets.losses import StreamedCrossEntropy
+from ..nets.counts import WEIGHT, WEIGHT_OF_READS, CountedWords, Counts, default_counts
 from ..nets.wide import Wide, default_wide
 from ..report.metrics import BitsPerBase
 from ..text.block import Kmerize
 from ..text.kmers import NO_LOSS, KmerTokenizer, bits_per_letter
 from ..text.loaders import BatchLoader, ReadDataLoaders
+from ..text.reads import LabelledReads
 from ..text.task import Classes, Task
 from .budget import Budget, check_loader, check_rate, epochs_of_steps
 from . import interpret  # noqa: F401  says what plot_top_losses shows of sequences
@@ -189,6 +192,35 @@ def reading_of(dls: DataLoaders) -> dict:
     dataset = dls.train.dataset
     return {"stranded": dataset.stranded, "read_length": dataset.read_length}
 
+# %% ../../nbs/54_learner.ipynb #c7431047
+def count_training_words(
+    branch: CountedWords,
+    dls: DataLoaders,
+):
+    "Fill a table with the words of the training sequences. Raises `ValueError` where these have no classes."
+    if isinstance(dls, ReadDataLoaders) and isinstance(dls.task, Classes):
+        return branch.count(dls.train.dataset.spans, dls.train.dataset.y)
+    raise ValueError("words are counted for the classes of ReadDataLoaders")
+
+
+def network_of(
+    dls: DataLoaders,
+    sizes: Preset,
+    drop_mult: float,  # scales the preset's dropouts
+    wide: bool | Wide,  # a wide branch beside the encoder: whether, or its settings
+    counts: bool | Counts,  # counted words: whether, or their settings
+) -> ReadClassifier:
+    "An untrained network for the task of the loaders; what is counted is counted."
+    tokenizer = tokenizer_of(dls)
+    n_outputs = task_of(dls).n_outputs
+    if wide is True: wide = default_wide(tokenizer.alphabet)
+    drawn = not isinstance(dls.train.dataset, LabelledReads)
+    if counts is True: counts = default_counts(tokenizer.alphabet, n_outputs, WEIGHT if drawn else WEIGHT_OF_READS)
+    stranded = reading_of(dls).get("stranded", False)
+    model = classifier(tokenizer, sizes, n_outputs, drop_mult, wide or None, stranded, counts or None)
+    if model.counts is not None: count_training_words(model.counts, dls)
+    return model
+
 # %% ../../nbs/54_learner.ipynb #b3db1a1a
 class PredictorLearner(GenomeLearner):
     "A learner for a predictor of a task."
@@ -203,7 +235,8 @@ class PredictorLearner(GenomeLearner):
         network = deepcopy(self.model)
         wide = getattr(network, "wide", None)  # a network of one's own may be another
         if wide is not None: wide.round_table()
-        settings = {"wide": wide and wide.wide, **reading_of(self.dls)}
+        counts = getattr(network, "counts", None)
+        settings = {"wide": wide and wide.wide, "counts": counts and counts.counts, **reading_of(self.dls)}
         config = PredictorConfig(self.preset, self.tokenizer, self.task, **settings)
         return Predictor(network, config, self._known(about))
 
@@ -238,6 +271,7 @@ def genome_classifier_learner(
     drop_mult: float = 0.05,  # scales the preset's dropouts
     clip: float = 0.5,  # gradient norm
     wide: bool | Wide = False,  # a wide branch beside the encoder: whether, or its settings
+    counts: bool | Counts = False,  # words counted in the training sequences beside the encoder: whether, or settings
     **kwargs,  # fastai's `Learner` arguments
 ) -> PredictorLearner:
     "A learner for the task of the loaders. Raises `InputError` where the pretrained model's k-mers are others."
@@ -245,8 +279,7 @@ def genome_classifier_learner(
     task = task_of(dls)
     source = pretrained_model(pretrained, tokenizer)
     sizes = source.preset if source else get_preset(preset)
-    memory = default_wide(tokenizer.alphabet) if wide is True else wide or None
-    model = classifier(tokenizer, sizes, task.n_outputs, drop_mult, memory, reading_of(dls).get("stranded", False))
+    model = network_of(dls, sizes, drop_mult, wide, counts)
     if source: model.encoder.load_state_dict(source.model.get_submodule("0").state_dict())
     cbs = [DevicePrecision(), GradientClip(clip), *L(kwargs.pop("cbs", None))]
     usual = {"loss_func": task.loss_func(), "metrics": task.metrics(), "splitter": classifier_groups}

@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 from fastai.torch_core import rank_distrib
 
+from ..nets.counts import default_counts
+from ..seq.alphabet import Alphabet
 from ..seq.errors import InputError
 from ..seq.files import held
 from ..seq.tables import is_table_file
@@ -157,9 +159,27 @@ def usual_recipe(
     return DRAWN if Path(data).is_dir() else GIVEN
 
 
-def wide_pays(
-    loaders: ReadDataLoaders,
+ROOM = 2  # words of a class in a row of the table, on average: with more it says little
+
+
+def counts_pay(
+    letters: int,  # of the genomes
+    n_classes: int,
+    alphabet: Alphabet,
 ) -> bool:
-    "Whether a network from scratch for these sequences gets a wide branch where nobody says."
+    "Whether a table of counted words has room for genomes."
+    return letters <= ROOM * n_classes * default_counts(alphabet, n_classes).buckets
+
+
+def usual_memory(
+    loaders: ReadDataLoaders,
+    wide: bool | None,  # whether words are remembered; None: where it pays
+    pretrained: bool,  # the encoder is that of a language model
+) -> dict[str, bool]:  # arguments of `genome_classifier_learner`
+    "What a network for these sequences remembers beside its encoder."
     dataset = loaders.train.dataset
-    return isinstance(dataset, LabelledReads) and len(dataset.spans) >= MANY
+    if isinstance(dataset, LabelledReads):
+        many = not pretrained and len(dataset.spans) >= MANY
+        return dict.fromkeys(("wide", "counts"), many if wide is None else wide)
+    pays = counts_pay(int(dataset.spans.length.sum()), loaders.task.n_outputs, dataset.spans.alphabet)
+    return {"counts": pays if wide is None else wide}
