@@ -53,46 +53,54 @@ def default_counts(
     length = round(LENGTH * math.log(4) / math.log(len(alphabet)))
     return Counts(length, min(MOST_NUMBERS // n_classes, len(alphabet) ** length), weight)
 
-# %% ../../nbs/22_counts.ipynb #d14a68f7
+# %% ../../nbs/22_counts.ipynb #fd26cba1
 PIECE = 2**20  # letters numbered at a time
 GATHERED = 2**22  # words gathered before they are counted: 32 MB
 
 
-def word_rows(
+def numbers_of_words(
     spans: Spans,  # genomes
-    counts: Counts,
+    length: int,  # letters of a word
     both_strands: bool,  # a word and its reverse complement are one
 ) -> Iterator[np.ndarray]:  # for each piece (words without unknown letters,) int64
-    "The rows of the words of genomes."
+    "The numbers of the words of genomes."
     letters = len(spans.alphabet)
     for first, size in zip(spans.start.tolist(), spans.length.tolist()):
-        for start in range(first, first + size - counts.length + 1, PIECE):
-            end = min(start + PIECE + counts.length - 1, first + size)
+        for start in range(first, first + size - length + 1, PIECE):
+            end = min(start + PIECE + length - 1, first + size)
             codes = np.asarray(spans.codes[start:end])
-            words = kmer_numbers(codes, counts.length, letters)
+            words = kmer_numbers(codes, length, letters)
             if both_strands:
-                other = kmer_numbers(spans.alphabet.reverse_complement(codes), counts.length, letters)
+                other = kmer_numbers(spans.alphabet.reverse_complement(codes), length, letters)
                 words = np.minimum(words, other[::-1])
-            rows = torch.from_numpy(words[words >= 0])
-            yield hash_rows(rows, letters**counts.length, counts.buckets).numpy()
+            yield words[words >= 0]
+
+
+def in_batches(
+    pieces: Iterable[np.ndarray],
+    size: int,  # numbers in a batch at least, but for the last
+) -> Iterator[np.ndarray]:
+    "Pieces put together."
+    gathered: list[np.ndarray] = []
+    for piece in pieces:
+        gathered.append(piece)
+        if sum(map(len, gathered)) < size: continue
+        yield np.concatenate(gathered)
+        gathered = []
+    yield np.concatenate([np.empty(0, np.int64), *gathered])
 
 
 def row_counts(
-    rows: Iterable[np.ndarray],
+    words: Iterable[np.ndarray],  # numbers of words
+    n_words: int,  # words that there are
     buckets: int,  # rows of the table
-) -> np.ndarray:  # (buckets,) float32
-    "How often each row occurs."
-    total = np.zeros(buckets, np.float32)
-    gathered: list[np.ndarray] = []
-    n_gathered = 0
-    for piece in rows:
-        gathered.append(piece)
-        n_gathered += len(piece)
-        if n_gathered < GATHERED: continue
-        total += np.bincount(np.concatenate(gathered), minlength=buckets)
-        gathered.clear()
-        n_gathered = 0
-    return total + np.bincount(np.concatenate([*gathered, np.empty(0, np.int64)]), minlength=buckets)
+) -> np.ndarray:  # (buckets,) int64
+    "How often the words of each row occur."
+    total = np.zeros(buckets, np.int64)
+    for batch in in_batches(words, GATHERED):
+        rows = hash_rows(torch.from_numpy(batch), n_words, buckets)
+        total += np.bincount(rows.numpy(), minlength=buckets)
+    return total
 
 # %% ../../nbs/22_counts.ipynb #dccdbad3
 PSEUDO_COUNT = 0.1  # occurrences added to each word of each class
@@ -106,7 +114,7 @@ def log_odds(
     shares = np.log(seen / seen.sum(1, keepdims=True, dtype=np.float64).astype(np.float32))
     return shares - shares.mean(0)
 
-# %% ../../nbs/22_counts.ipynb #4b64fc38
+# %% ../../nbs/22_counts.ipynb #f9c60d40
 class CountedWords(nn.Module):
     "Weighted sum of the log-odds of a sequence's words; nothing in training."
 
@@ -134,7 +142,9 @@ class CountedWords(nn.Module):
         per_class = np.zeros(self.table.shape[::-1], np.float32)
         for number in np.unique(y):
             genomes = Spans(spans.codes, spans.start[y == number], spans.length[y == number], spans.alphabet)
-            per_class[number] = row_counts(word_rows(genomes, self.counts, self.both_strands), self.counts.buckets)
+            words = numbers_of_words(genomes, self.counts.length, self.both_strands)
+            n_words = len(spans.alphabet) ** self.counts.length
+            per_class[number] = row_counts(words, n_words, self.counts.buckets)
         self.table.data.copy_(torch.from_numpy(log_odds(per_class).T))
 
     def forward(
