@@ -108,6 +108,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                              'genomic_ulmfit/demo/judging.py'),
                                              'genomic_ulmfit.demo.judging.outcome': ( 'demo_judging.html#outcome',
                                                                                       'genomic_ulmfit/demo/judging.py'),
+                                             'genomic_ulmfit.demo.judging.part_probs': ( 'demo_judging.html#part_probs',
+                                                                                         'genomic_ulmfit/demo/judging.py'),
                                              'genomic_ulmfit.demo.judging.sample_text': ( 'demo_judging.html#sample_text',
                                                                                           'genomic_ulmfit/demo/judging.py'),
                                              'genomic_ulmfit.demo.judging.standard_error': ( 'demo_judging.html#standard_error',

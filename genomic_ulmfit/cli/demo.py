@@ -6,12 +6,13 @@
 __all__ = ['MORE', 'add_arguments', 'run']
 
 # %% ../../nbs/cli/95_demo.ipynb #d4406516
-from .arguments import add_json, add_seed, write_json
+from .arguments import add_json, add_seed, count, write_json
 from ..demo.run import run_demo
+from ..demo.training import TOKENS
 from ..nets.awdlstm import PRESETS
 
 # %% ../../nbs/cli/95_demo.ipynb #935748e8
-MORE = "Without arguments it uses the genomes shipped with the package and takes about five minutes on two cores."
+MORE = "Without arguments it uses the genomes shipped with the package and takes about six minutes on two cores."
 
 
 def add_arguments(parser):
@@ -21,7 +22,8 @@ def add_arguments(parser):
     genomes = "TSV of your own genomes with the columns file, split (train, valid, test) and the label"
     parser.add_argument("--genomes", metavar="TABLE", help=genomes)
     parser.add_argument("--label", default="genus", help="label column (default genus)")
-    parser.add_argument("--minutes", type=float, default=4.7, help="minutes of training in all (default 4.7)")
+    tokens = f"k-mers to train on in all (default {TOKENS:,}: about five minutes on two cores)"
+    parser.add_argument("--tokens", type=count, default=TOKENS, help=tokens)
     parser.add_argument("--preset", choices=list(PRESETS), default="nano", help="size of the model (default nano)")
     parser.add_argument("--reads", type=int, default=5000, help="test reads (default 5000)")
     add_seed(parser)
@@ -30,5 +32,5 @@ def add_arguments(parser):
 
 def run(args):
     "Everything, from genomes to a tested classifier and a report."
-    recipe = {"table": args.genomes, "label": args.label, "minutes": args.minutes, "preset": args.preset}
+    recipe = {"table": args.genomes, "label": args.label, "tokens": args.tokens, "preset": args.preset}
     write_json(args.json, run_demo(args.out, **recipe, test_reads=args.reads, seed=args.seed))

@@ -17,10 +17,12 @@ import numpy as np
 from fastai.torch_core import set_seed
 
 from .. import __version__
-from .judging import baseline_probs, draw, judge_language_models, judge_sample, sample_text, verdict
+from genomic_ulmfit.demo.judging import (
+    baseline_probs, draw, judge_language_models, judge_sample, part_probs, sample_text, verdict,
+)
 from .page import score_table, write_report
 from genomic_ulmfit.demo.training import (
-    READ_LENGTH, SHARES, Stages, build_corpus, train_classifier, train_language_model,
+    READ_LENGTH, SECONDS_PER_MILLION, SHARES, TOKENS, Stages, build_corpus, train_classifier, train_language_model,
 )
 from ..model.model import Predictor, load_model
 from ..report.metrics import classification_metrics, paired_difference
@@ -56,9 +58,9 @@ def data_summary(corpus: GenomeCorpus) -> dict:
 SECONDS = {"corpus": 5, "baselines": 25, "evaluation": 20, "sample": 8}  # of the other stages, on two cores
 
 
-def seconds_expected(minutes: float) -> dict[str, float]:
-    "Seconds of each stage, in order, where so many minutes are trained."
-    training = {stage: 60 * minutes * share for stage, share in SHARES.items()}
+def seconds_expected(tokens: int) -> dict[str, float]:
+    "Seconds of each stage, in order, where so many tokens are trained on; of the usual network on two cores."
+    training = {stage: SECONDS_PER_MILLION[stage] * tokens / 1e6 * share for stage, share in SHARES.items()}
     after = {stage: SECONDS[stage] for stage in ("baselines", "evaluation", "sample")}
     return {"corpus": SECONDS["corpus"], **training, **after}
 
@@ -68,25 +70,25 @@ def train_stages(
     label: str,
     tokenizer: KmerTokenizer,
     preset,  # size of the network
-    minutes: float,  # of training in all
+    tokens: int,  # of training in all
     seed: int,
     stages: Stages,
 ) -> tuple[dict, dict]:  # models and learning curves by stage
     "Pretrain, fine-tune, train the classifier, and the same network from scratch."
     curves = {}
     size = tokenizer, preset
-    minutes_of = {stage: minutes * share for stage, share in SHARES.items()}
+    tokens_of = {stage: round(tokens * share) for stage, share in SHARES.items()}
     with stages("pretrain"):
-        budget = minutes_of["pretrain"], seed
+        budget = tokens_of["pretrain"], seed
         general, curves["pretrain"] = train_language_model(corpus, "pretrain", *size, None, *budget)
     with stages("finetune"):
-        budget = minutes_of["finetune"], seed
+        budget = tokens_of["finetune"], seed
         tuned, curves["finetune"] = train_language_model(corpus, "finetune", *size, general, *budget)
     with stages("classifier"):
-        budget = minutes_of["classifier"], seed
+        budget = tokens_of["classifier"], seed
         model, curves["classifier"] = train_classifier(corpus, label, *size, tuned, *budget)
     with stages("from_scratch"):
-        budget = minutes_of["from_scratch"], seed
+        budget = tokens_of["from_scratch"], seed
         scratch, curves["from_scratch"] = train_classifier(corpus, label, *size, None, *budget)
     return {"pretrain": general, "finetune": tuned, "classifier": model, "from_scratch": scratch}, curves
 
@@ -132,6 +134,7 @@ def judge(
     with stages("evaluation"):
         own = model.predict_proba(list(reads))
         probs["from_scratch"] = models["from_scratch"].predict_proba(list(reads))
+        probs |= part_probs(model, list(reads))
         test = classification_metrics(y, own, model.classes)
         baselines = compared(y, own, probs, model.classes)
         language = judge_language_models(corpus, models["pretrain"], models["finetune"])
@@ -169,7 +172,7 @@ def run_demo(
     out,  # folder for corpus/, model/, results.json and report.html
     table=None,  # genomes: TSV, CSV or DataFrame with `file`, `split` and `label`; the shipped ones unless given
     label: str = "genus",  # what to classify by: a column of the table
-    minutes: float = 4.7,  # of training in all; corpus, baselines and evaluation take about one more
+    tokens: int = TOKENS,  # k-mers to train on in all
     preset="nano",  # size of the network
     test_reads: int = 5000,  # reads to judge on
     seed: int = 0,
@@ -179,16 +182,16 @@ def run_demo(
     Writes `results.json`, `model/`, `report.html`, `sample.kreport` and `screen/` to `out`.
     """
     tokenizer = KmerTokenizer(6, 6)
-    stages = Stages(seconds_expected(minutes))
+    stages = Stages(seconds_expected(tokens))
     command = "genomic-ulmfit demo" if table is None else f"genomic-ulmfit demo --genomes {table}"
-    recipe = {"label": label, "minutes": minutes, "preset": preset, "k": tokenizer.k, "stride": tokenizer.stride}
+    recipe = {"label": label, "tokens": tokens, "preset": preset, "k": tokenizer.k, "stride": tokenizer.stride}
     check_demo_folder(Path(out))
     set_seed(seed)
     with stages("corpus"):
         corpus = build_corpus(SAMPLE / "genomes.tsv" if table is None else table, label, Path(out))
         classes = Classes.from_targets(corpus.labels_of("train", label)).names
         reads, y = draw(corpus, "test", label, classes, tokenizer, test_reads, seed + 100)
-    models, curves = train_stages(corpus, label, tokenizer, preset, minutes, seed, stages)
+    models, curves = train_stages(corpus, label, tokenizer, preset, tokens, seed, stages)
     with stages("baselines"): probs = baseline_probs(corpus, label, classes, tokenizer, reads, seed)
     judged = judge(corpus, models, probs, reads, y, Path(out), stages)
     weights = sum(p.numel() for p in models["classifier"].model.parameters())
