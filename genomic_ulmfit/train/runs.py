@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from fastai.torch_core import rank_distrib
 
+from ..model.model import load_model
 from ..seq.errors import InputError
 from ..seq.files import held
 from ..seq.tables import is_table_file
@@ -22,7 +23,7 @@ from ..text.kmers import KmerTokenizer
 from ..text.loaders import ReadDataLoaders
 from ..text.reads import LabelledReads
 from .budget import PATIENCE, passes_at_most
-from .learner import GenomeLearner
+from .learner import GenomeLearner, PredictorLearner, genome_classifier_learner
 
 # %% ../../nbs/55_runs.ipynb #e18daa80
 def checkpoints_of(
@@ -137,12 +138,18 @@ def read_loaders(
     return ReadDataLoaders.from_df(table_path(data), **given), {"label": label}
 
 # %% ../../nbs/55_runs.ipynb #474f3ef1
+RATE = 4e-3  # highest learning rate where nobody says
+
+
 class Recipe(NamedTuple):
-    "What a network from scratch is made of."
+    "What a predictor is made of, and how fast it learns."
 
     k: int  # bases of a k-mer
     stride: int  # bases from one to the next
     preset: str  # its size
+    wide: bool | None = None  # a wide branch beside the encoder; None: as `wide_pays` says
+    lr: float = RATE  # highest learning rate
+    pretrained: str | None = None  # language model whose encoder, k-mers and size it has; None: from scratch
 
 
 DRAWN = Recipe(5, 2, "small")  # for reads that are drawn from a corpus, without end
@@ -163,3 +170,17 @@ def wide_pays(
     "Whether a network from scratch for these sequences gets a wide branch where nobody says."
     dataset = loaders.train.dataset
     return isinstance(dataset, LabelledReads) and len(dataset.spans) >= MANY
+
+# %% ../../nbs/55_runs.ipynb #3b1f0c12
+def recipe_learner(
+    data,  # corpus folder, table or FASTA
+    recipe: Recipe,
+    **reading,  # further arguments of `read_loaders`
+) -> tuple[PredictorLearner, dict]:  # what the model card shall say of the data and the encoder
+    "A learner of a recipe for labelled sequences."
+    model = load_model(recipe.pretrained) if recipe.pretrained else None
+    tokenizer = model.tokenizer if model else KmerTokenizer(recipe.k, recipe.stride)
+    loaders, facts = read_loaders(data, tokenizer, **reading)
+    facts |= {"pretrained": model.about if model else "none: trained from scratch"}
+    wide = recipe.wide if recipe.wide is not None else not model and wide_pays(loaders)
+    return genome_classifier_learner(loaders, pretrained=model, preset=recipe.preset, wide=wide), facts
