@@ -8,6 +8,7 @@ __all__ = ['timed_terms', 'share_of', 'said_of_terms', 'try_recipe', 'TryShape',
 # %% ../../nbs/57_tries.ipynb #cd5d34f0
 import json
 import time
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +28,9 @@ from .recipes import rung_sizes
 from .runs import Recipe, checkpoints_of, recipe_learner
 
 # %% ../../nbs/57_tries.ipynb #0fd055ec
+_SPARE = 1.25  # times the estimate: validations, and steps that take longer than those that were measured
+
+
 def timed_terms(
     learn: PredictorLearner,
     minutes: float,
@@ -35,7 +39,8 @@ def timed_terms(
     if not isinstance(learn.dls.train.dataset, LabelledReads): return {"minutes": minutes}
     pace = measure_pace(learn)
     passes = passes_at_most(pace.epoch)
-    return {"minutes": minutes} if minutes * 60 <= passes * pace.epoch * pace.seconds else {"epochs": passes}
+    needed = _SPARE * passes * pace.epoch * pace.seconds / 60
+    return {"minutes": minutes} if minutes < needed else {"epochs": passes}
 
 
 def share_of(
@@ -55,7 +60,7 @@ def share_of(
 def said_of_terms(terms: dict) -> str:
     "How long, for people."
     name, amount = next(iter(terms.items()))
-    return f"{amount:,} {name}" if isinstance(amount, int) else f"{amount:.2f} {name}"
+    return f"{amount:,} {name}" if isinstance(amount, int) else f"{amount:.3g} {name}"
 
 # %% ../../nbs/57_tries.ipynb #e6834258
 FEWEST_BATCHES = 10  # of a try: with fewer, chance decides
@@ -91,7 +96,9 @@ def try_recipe(
     "What comes of a recipe within a share of a budget; the losses are None where training diverged."
     start = time.monotonic()
     set_seed(seed)
-    learn, _ = recipe_learner(data, recipe, seed=seed, **reading)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the data: who searches has heard it from the first loaders
+        learn, _ = recipe_learner(data, recipe, seed=seed, **reading)
     terms = share_of(learn, budget, share)
     gradual = bool(recipe.pretrained)
     figures: dict[str, float] = {}
