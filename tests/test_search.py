@@ -11,6 +11,7 @@ from commands import fails, run
 from genomic_ulmfit.all import load_model, search_to_folder
 from genomic_ulmfit.seq.errors import InputError
 from genomic_ulmfit.train import search, tries
+from genomic_ulmfit.train.budget import Pace
 from genomic_ulmfit.train.checkpoint import Checkpoint
 from genomic_ulmfit.train.recipes import recipe_name, recipes_for, rung_sizes, successive_halving
 from genomic_ulmfit.train.runs import Recipe, checkpoints_of
@@ -128,6 +129,7 @@ def test_reads_of_a_corpus(corpus, tmp_path):
 
 def test_minutes_are_a_limit(reads, tmp_path, monkeypatch):
     monkeypatch.setattr(tries, "FEWEST_BATCHES", 0)
+    monkeypatch.setattr(tries, "measure_pace", lambda learn: Pace(1.0, 800, 5))  # so slow that no pass is too much
     found = search_to_folder(reads, tmp_path / "m", {"minutes": 0.06}, RECIPES[1:], **READING)
     budget = load_model(tmp_path / "m", "cpu").about["budget"]
     assert [tried["budget"] for tried in found.tries] == ["0.015 minutes"] * 2 and 0.03 <= budget["minutes"] < 0.045
@@ -165,16 +167,21 @@ def test_tries_that_are_done_are_not_repeated(reads, whole, tmp_path, monkeypatc
         searched(reads, tmp_path / "m", RECIPES[:2], resume=True)
     with pytest.raises(InputError, match="belongs to another training: seed was '0', now '1'"):
         searched(reads, tmp_path / "m", resume=True, seed=1)
-    monkeypatch.setattr(search, "try_recipe", stopping(tries.try_recipe, 1))
+    calls = []
+    again_tried = lambda *args, **kwargs: calls.append(args) or tries.try_recipe(*args, **kwargs)
+    monkeypatch.setattr(search, "try_recipe", again_tried)
     again = searched(reads, tmp_path / "m", resume=True)
     assert without_times(again) == without_times(whole[0])
-    assert same_weights(tmp_path / "m", whole[1]) and not checkpoints_of(tmp_path / "m").exists()
+    assert len(calls) == 1 and same_weights(tmp_path / "m", whole[1]) and not checkpoints_of(tmp_path / "m").exists()
 
 
 def test_the_training_of_the_best_goes_on(reads, whole, tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Checkpoint, "write", stopping(Checkpoint.write, 2))
+        patch.setattr(search, "train_to_folder", stopping(forbidden, 0))
         searched(reads, tmp_path / "m")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Checkpoint, "write", stopping(Checkpoint.write, 2))
+        searched(reads, tmp_path / "m", resume=True)
     assert {path.name for path in checkpoints_of(tmp_path / "m").iterdir()} == {"tries.json", "epoch-0002"}
     monkeypatch.setattr(search, "try_recipe", forbidden)
     monkeypatch.setattr(search, "share_of", forbidden)  # measured anew it would be another budget

@@ -150,6 +150,7 @@ def train_best(
     if tries.tries: print(tries_table(tries.tries).to_string(index=False, float_format="{:.4g}".format))
     print(f"the best is {recipe_name(best)}; it is trained for {said_of_terms(tries.rest)}")
     facts = {**facts, **about, "recipe": recipe_name(best), "tried": tries.tries}
+    set_seed(seed)  # again: to work out the rest draws numbers, and a run that goes on has no need to
     how = {"parts": parts, "gradual": bool(best.pretrained)}
     figures = train_to_folder(learn, out, best.lr, tries.rest, facts, True, overwrite, **how)
     return Searched(best, tries.tries, figures or {})

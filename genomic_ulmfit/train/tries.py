@@ -82,7 +82,7 @@ def check_enough(
     raise InputError("budget", problem, f"Ask for {enough:.2g} times as much, or train without a search")
 
 # %% ../../nbs/57_tries.ipynb #0755b0a7
-_THAWING = 3  # parts of a try: the head, the last layers, all
+_PARTS = 3  # of a try: layers thaw in them, and the best counts
 
 
 def try_recipe(
@@ -100,10 +100,9 @@ def try_recipe(
         warnings.simplefilter("ignore")  # of the data: who searches has heard it from the first loaders
         learn, _ = recipe_learner(data, recipe, seed=seed, **reading)
     terms = share_of(learn, budget, share)
-    gradual = bool(recipe.pretrained)
     figures: dict[str, float] = {}
     with learn.no_bar(), learn.no_logging():
-        try: learn.fit_budget(recipe.lr, **terms, parts=_THAWING if gradual else 1, gradual=gradual)
+        try: learn.fit_budget(recipe.lr, **terms, parts=_PARTS, gradual=bool(recipe.pretrained))
         except DivergedError: pass
         else: figures = learn.figures
     judged = {name: figures.get(name) for name in ("valid_loss", "accuracy")}
