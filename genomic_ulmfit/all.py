@@ -11,11 +11,11 @@ __all__ = ['InputError', 'Alphabet', 'DNA', 'PROTEIN', 'encode_bases', 'decode_b
            'MarkovChain', 'fit_kmer_logreg', 'fit_kmer_nb', 'kmer_counts', 'markov_bits_per_base', 'plot_confusion',
            'plot_curves', 'plot_reliability', 'plot_scores', 'GenomeModel', 'LanguageModel', 'Predictor', 'load_model',
            'load_genome_model', 'load_predictor', 'pretrained_models', 'EarlyStoppingCallback', 'set_seed',
-           'GenomeLearner', 'genome_classifier_learner', 'genome_lm_learner', 'Taxonomy', 'read_taxonomy',
-           'taxonomy_from_gtdb', 'taxonomy_from_ncbi', 'taxonomy_from_table', 'WordTable', 'build_words', 'Calibration',
-           'Fusion', 'TaxonModel', 'rank_figures', 'calibrate', 'Sample', 'classify_files', 'read_agents',
-           'fit_confusion', 'screen_sample', 'compare', 'write_screen', 'calibrate_taxa', 'screen_files', 'evaluate',
-           'predict_file', 'run_demo']
+           'GenomeLearner', 'genome_classifier_learner', 'genome_lm_learner', 'search_to_folder', 'Taxonomy',
+           'read_taxonomy', 'taxonomy_from_gtdb', 'taxonomy_from_ncbi', 'taxonomy_from_table', 'WordTable',
+           'build_words', 'Calibration', 'Fusion', 'TaxonModel', 'rank_figures', 'calibrate', 'Sample',
+           'classify_files', 'read_agents', 'fit_confusion', 'screen_sample', 'compare', 'write_screen',
+           'calibrate_taxa', 'screen_files', 'evaluate', 'predict_file', 'run_demo']
 
 # %% ../nbs/99_all.ipynb #6db41713
 from fastai.callback.tracker import EarlyStoppingCallback
@@ -65,6 +65,7 @@ from .text.spans import Spans
 from .text.task import TASKS, Classes, Task
 from .text.windows import LMWindows
 from .train.learner import GenomeLearner, genome_classifier_learner, genome_lm_learner
+from .train.search import search_to_folder
 
 # %% ../nbs/99_all.ipynb #fb9afe5f
 _all_ = [
@@ -80,6 +81,7 @@ _all_ = [
     "GenomeModel", "LanguageModel", "Predictor", "load_model", "load_genome_model", "load_predictor",
     "pretrained_models",
     "EarlyStoppingCallback", "set_seed", "GenomeLearner", "genome_classifier_learner", "genome_lm_learner",
+    "search_to_folder",
     "Taxonomy", "read_taxonomy", "taxonomy_from_gtdb", "taxonomy_from_ncbi", "taxonomy_from_table",
     "WordTable", "build_words", "Calibration", "Fusion", "TaxonModel", "rank_figures", "calibrate", "Sample",
     "classify_files", "read_agents", "fit_confusion", "screen_sample", "compare", "write_screen", "calibrate_taxa",

@@ -64,7 +64,7 @@ def find_device(
         raise InputError(f"device {name}", problem, "Leave the device out to take the best there is") from error
 
 # %% ../../nbs/42_folder.ipynb #b8267f1b
-CARD_TABLES = ("bits_per_base", "per_read_figures", "training_files")  # in `about`: a dict, or a list of dicts
+CARD_TABLES = ("bits_per_base", "per_read_figures", "training_files", "tried")  # in `about`: a dict, or a list of dicts
 
 
 def _rows(title: str, table: dict | list[dict]) -> list[dict]:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RestoringCallback', 'RestoringLearner', 'DevicePrecision', 'Clock', 'TimeLimit', 'progress_text', 'Speed',
-           'StopDiverged', 'groups_thawed', 'GradualUnfreezing']
+           'DivergedError', 'StopDiverged', 'groups_thawed', 'GradualUnfreezing']
 
 # %% ../../nbs/51_callbacks.ipynb #78df006e
 import sys
@@ -145,8 +145,12 @@ class Speed(Callback):
 _GROWN = 1_000  # times the first loss: no training that learns comes near
 
 
+class DivergedError(InputError):
+    "The loss is no number any more, or has grown out of all proportion."
+
+
 class StopDiverged(Callback):
-    "Ends training with an `InputError` where the loss is no number, or has grown out of all proportion."
+    "Ends training with a `DivergedError` where the loss is no number, or has grown out of all proportion."
 
     order = 70  # after the step has been counted
 
@@ -160,7 +164,7 @@ class StopDiverged(Callback):
         lr = self.opt.hypers[-1]["lr"]
         problem = f"the loss is {loss:.3g} at a learning rate of {lr:.2g}"
         remedy = f"Try a lower rate, such as {lr / 10:.1g}"
-        raise InputError("training", problem, remedy, record=f"step {self.train_iter}")
+        raise DivergedError("training", problem, remedy, record=f"step {self.train_iter}")
 
 # %% ../../nbs/51_callbacks.ipynb #382ce2bb
 def groups_thawed(epoch: int, epochs: int, groups: int) -> int:

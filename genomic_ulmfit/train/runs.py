@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from fastai.torch_core import rank_distrib
 
+from ..model.model import load_model
 from ..nets.counts import default_counts
 from ..seq.alphabet import Alphabet
 from ..seq.errors import InputError
@@ -24,7 +25,7 @@ from ..text.kmers import KmerTokenizer
 from ..text.loaders import ReadDataLoaders
 from ..text.reads import LabelledReads
 from .budget import PATIENCE, passes_at_most
-from .learner import GenomeLearner
+from .learner import GenomeLearner, PredictorLearner, genome_classifier_learner
 
 # %% ../../nbs/55_runs.ipynb #e18daa80
 def checkpoints_of(
@@ -139,12 +140,18 @@ def read_loaders(
     return ReadDataLoaders.from_df(table_path(data), **given), {"label": label}
 
 # %% ../../nbs/55_runs.ipynb #474f3ef1
+RATE = 4e-3  # highest learning rate where nobody says
+
+
 class Recipe(NamedTuple):
-    "What a network from scratch is made of."
+    "What a predictor is made of, and how fast it learns."
 
     k: int  # bases of a k-mer
     stride: int  # bases from one to the next
     preset: str  # its size
+    wide: bool | None = None  # a wide branch beside the encoder; None: as `wide_pays` says
+    lr: float = RATE  # highest learning rate
+    pretrained: str | None = None  # language model whose encoder, k-mers and size it has; None: from scratch
 
 
 DRAWN = Recipe(5, 2, "small")  # for reads that are drawn from a corpus, without end
@@ -183,3 +190,17 @@ def usual_memory(
         return dict.fromkeys(("wide", "counts"), many if wide is None else wide)
     pays = counts_pay(int(dataset.spans.length.sum()), loaders.task.n_outputs, dataset.spans.alphabet)
     return {"counts": pays if wide is None else wide}
+
+# %% ../../nbs/55_runs.ipynb #3b1f0c12
+def recipe_learner(
+    data,  # corpus folder, table or FASTA
+    recipe: Recipe,
+    **reading,  # further arguments of `read_loaders`
+) -> tuple[PredictorLearner, dict]:  # what the model card shall say of the data and the encoder
+    "A learner of a recipe for labelled sequences."
+    model = load_model(recipe.pretrained) if recipe.pretrained else None
+    tokenizer = model.tokenizer if model else KmerTokenizer(recipe.k, recipe.stride)
+    loaders, facts = read_loaders(data, tokenizer, **reading)
+    facts |= {"pretrained": model.about if model else "none: trained from scratch"}
+    memory = usual_memory(loaders, recipe.wide, bool(model))
+    return genome_classifier_learner(loaders, pretrained=model, preset=recipe.preset, **memory), facts
