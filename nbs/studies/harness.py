@@ -22,6 +22,7 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
 
+from genomic_ulmfit.nets.counts import WEIGHT_OF_READS, CountedWords, default_counts
 from genomic_ulmfit.nets.wide import Wide, WideBranch
 from genomic_ulmfit.report.baselines import fit_kmer_logreg, fit_kmer_nb
 from genomic_ulmfit.report.metrics import classification_metrics
@@ -205,6 +206,8 @@ COLUMNS = [
     "network, k 6 stride 3",
     "network + wide",
     "wide alone",
+    "network + words",
+    "words alone",
 ]
 
 
@@ -266,7 +269,8 @@ def network(
     drop_mult: float = 1.0,
     bs: int = 64,
     seed: int = 0,
-    wide: bool = False,  # a wide branch beside the encoder
+    wide: bool = False,  # learned words beside the encoder
+    counts: bool = False,  # counted words beside it
     smoothing: float = 0.0,  # of the labels
 ):
     """Class probabilities of the test part by an AWD-LSTM classifier."""
@@ -278,7 +282,7 @@ def network(
     )
     smooth = {"loss_func": LabelSmoothingCrossEntropyFlat(eps=smoothing)} if smoothing else {}
     learn = genome_classifier_learner(
-        dls, pretrained=start, preset=preset, drop_mult=drop_mult, wide=wide, **smooth
+        dls, pretrained=start, preset=preset, drop_mult=drop_mult, wide=wide, counts=counts, **smooth
     )
     with learn.no_bar(), learn.no_logging():
         learn.fit_budget(lr, epochs=epochs)
@@ -286,14 +290,28 @@ def network(
     return learn.to_model().predict_proba(parts["test"]["sequence"].tolist())
 
 
-def wide_alone(parts, classes, stranded: bool, epochs: int, lr: float, bs: int, seed: int = 0):
-    """Class probabilities of the test part by the wide branch of a classifier, without its network."""
+class WordsAlone(WideBranch):
+    """What a network with learned and counted words has of words, without its encoder."""
+
+    def __init__(self, tokenizer, n_classes: int, both_strands: bool):
+        super().__init__(tokenizer, Wide(), n_classes, both_strands)
+        counts = default_counts(tokenizer.alphabet, n_classes, WEIGHT_OF_READS)
+        self.counted = CountedWords(tokenizer, counts, n_classes, both_strands)
+
+    def forward(self, ids):
+        return super().forward(ids) + self.counted(ids)
+
+
+def words_alone(parts, classes, stranded: bool, epochs: int, lr: float, bs: int, seed: int = 0):
+    """Class probabilities of the test part by the words of a classifier, without its network."""
     learned = pd.concat([parts[s].assign(split=s) for s in ("train", "valid")])
     set_seed(seed)
-    tokenizer = KmerTokenizer(1, 1)  # the branch numbers words of its own
+    tokenizer = KmerTokenizer(1, 1)  # the words have numbers of their own
     dls = ReadDataLoaders.from_df(learned, tokenizer, bs=bs, seed=seed, stranded=stranded)
-    branch = WideBranch(tokenizer, Wide(), len(classes), both_strands=not stranded)
-    learn = Learner(dls, branch, loss_func=CrossEntropyLossFlat(), opt_func=fused_adamw)
+    words = WordsAlone(tokenizer, len(classes), not stranded)
+    words.counted.count(dls.train.dataset.spans, dls.train.dataset.y)
+    weights = lambda model: [[w for w in model.parameters() if w.requires_grad]]
+    learn = Learner(dls, words, loss_func=CrossEntropyLossFlat(), opt_func=fused_adamw, splitter=weights)
     with learn.no_bar(), learn.no_logging():
         learn.fit_one_cycle(epochs, lr)
         probs, _ = learn.get_preds(dl=dls.test_dl(parts["test"]["sequence"].tolist()))
