@@ -12,7 +12,7 @@ from ..demo.training import TOKENS
 from ..nets.awdlstm import PRESETS
 
 # %% ../../nbs/cli/95_demo.ipynb #935748e8
-MORE = "Without arguments it uses the genomes shipped with the package and takes about six minutes on two cores."
+MORE = "Without arguments it uses the genomes shipped with the package and takes six to eight minutes on two cores."
 
 
 def add_arguments(parser):
@@ -22,7 +22,7 @@ def add_arguments(parser):
     genomes = "TSV of your own genomes with the columns file, split (train, valid, test) and the label"
     parser.add_argument("--genomes", metavar="TABLE", help=genomes)
     parser.add_argument("--label", default="genus", help="label column (default genus)")
-    tokens = f"k-mers to train on in all (default {TOKENS:,}: about five minutes on two cores)"
+    tokens = f"k-mers to train on in all (default {TOKENS:,}: five to six minutes on two cores)"
     parser.add_argument("--tokens", type=count, default=TOKENS, help=tokens)
     parser.add_argument("--preset", choices=list(PRESETS), default="nano", help="size of the model (default nano)")
     parser.add_argument("--reads", type=int, default=5000, help="test reads (default 5000)")
