@@ -20,7 +20,7 @@ from ..seq.numbers import kmer_numbers
 from ..text.kmers import KmerTokenizer
 from ..text.spans import Spans
 
-# %% ../../nbs/22_counts.ipynb #7fec9edf
+# %% ../../nbs/22_counts.ipynb #1ad06f1c
 LENGTH = 13  # bases of a word
 WEIGHT = 0.02  # of the sum of its words' log-odds in genomes: one word in fifty says something new
 WEIGHT_OF_READS = 0.05  # the same, counted in reads that are themselves learned from
@@ -51,7 +51,7 @@ def default_counts(
 ) -> Counts:
     "The settings for an alphabet, with as many rows as the memory for a table has."
     length = round(LENGTH * math.log(4) / math.log(len(alphabet)))
-    return Counts(length, min(MOST_NUMBERS // n_classes, len(alphabet) ** length), weight)
+    return Counts(length, MOST_NUMBERS // n_classes, weight)
 
 # %% ../../nbs/22_counts.ipynb #fd26cba1
 PIECE = 2**20  # letters numbered at a time
