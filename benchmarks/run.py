@@ -2,7 +2,7 @@
 
     python benchmarks/run.py NAME [--quick] [--json FILE]
 
-NAME is one of read, tokenise, load, train, predict, growth. One JSON line per measurement; product and baseline are
+NAME is one of read, tokenise, load, train, predict, words, growth. One JSON line per measurement; product and baseline are
 timed in turns in one process. `--quick` ends within 50 seconds on two cores. Nothing of ../shared is needed.
 """
 
@@ -13,7 +13,7 @@ import warnings
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-NAMES = ("read", "tokenise", "load", "train", "predict", "growth")
+NAMES = ("read", "tokenise", "load", "train", "predict", "words", "growth")
 
 
 def main(argv=None):

@@ -125,6 +125,21 @@ def page():
                 tokens(),
             ),
             section(
+                "Tokens of drawn reads: genus of other strains than the demonstration's, two minutes each, from scratch",
+                "make study-tokens",
+                plain("tokens_genomes"),
+            ),
+            section(
+                "Counted words beside the demonstration's network: genus of other strains than its own",
+                "make study-counted_words",
+                plain("counted_words"),
+            ),
+            section(
+                "Counted words beside learned words: genus of 16S reads, validation parts",
+                "make study-counted_words",
+                plain("counted_words_16s"),
+            ),
+            section(
                 "The language model bacteria-small: bits per base", "make study-bacterial_lm", plain("bacterial_lm")
             ),
             section(

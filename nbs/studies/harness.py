@@ -206,6 +206,8 @@ COLUMNS = [
     "network, k 6 stride 3",
     "network + wide",
     "wide alone",
+    "network + wide (2**14)",
+    "wide alone (2**14)",
     "network + words",
     "words alone",
 ]
