@@ -51,7 +51,8 @@ def measurements(quick: bool):
         without = plain.to_model()
         for words in ({"counts": True}, {"wide": True, "counts": True}):
             with_words = genome_classifier_learner(dls, preset="nano", **words)
-            name = f"nano, stride {stride}, {' and '.join('learned' if w == 'wide' else 'counted' for w in words)} words"
+            kinds = " and ".join("learned" if w == "wide" else "counted" for w in words)
+            name = f"nano, stride {stride}, {kinds} words"
             how = {"goal": GOAL, "repetitions": repetitions}
             own, other = Step(with_words), Step(plain)
             beside = "the network alone"

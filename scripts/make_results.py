@@ -125,7 +125,7 @@ def page():
                 tokens(),
             ),
             section(
-                "Tokens of drawn reads: genus of other strains than the demonstration's, two minutes each, from scratch",
+                "Tokens of drawn reads: genus of other strains, two minutes each, from scratch",
                 "make study-tokens",
                 plain("tokens_genomes"),
             ),

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LENGTH', 'WEIGHT', 'WEIGHT_OF_READS', 'MOST_NUMBERS', 'Counts', 'default_counts', 'CountedWords']
 
-# %% ../../nbs/22_counts.ipynb #83274ff4
+# %% ../../nbs/22_counts.ipynb #4b74178d
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.functional import embedding_bag, pad
 
 from .wide import hash_rows, word_numbers
 from ..seq.alphabet import Alphabet
@@ -53,7 +54,7 @@ def default_counts(
     length = round(LENGTH * math.log(4) / math.log(len(alphabet)))
     return Counts(length, MOST_NUMBERS // n_classes, weight)
 
-# %% ../../nbs/22_counts.ipynb #fd26cba1
+# %% ../../nbs/22_counts.ipynb #05db73ac
 PIECE = 2**20  # letters numbered at a time
 GATHERED = 2**22  # words gathered before they are counted: 32 MB
 
@@ -71,7 +72,7 @@ def numbers_of_words(
             codes = np.asarray(spans.codes[start:end])
             words = kmer_numbers(codes, length, letters)
             if both_strands:
-                other = kmer_numbers(spans.alphabet.reverse_complement(codes), length, letters)
+                other = kmer_numbers(spans.alphabet.complements[codes[::-1]], length, letters)
                 words = np.minimum(words, other[::-1])
             yield words[words >= 0]
 
@@ -114,7 +115,7 @@ def log_odds(
     shares = np.log(seen / seen.sum(1, keepdims=True, dtype=np.float64).astype(np.float32))
     return shares - shares.mean(0)
 
-# %% ../../nbs/22_counts.ipynb #f9c60d40
+# %% ../../nbs/22_counts.ipynb #f718bb0f
 class CountedWords(nn.Module):
     "Weighted sum of the log-odds of a sequence's words; nothing in training."
 
@@ -130,8 +131,7 @@ class CountedWords(nn.Module):
         self.tokenizer = tokenizer
         self.counts = counts
         self.both_strands = both_strands and tokenizer.alphabet.has_strands
-        table = torch.zeros(counts.buckets, n_classes, dtype=torch.float16)
-        self.table = nn.Parameter(table, requires_grad=False)
+        self.table = nn.Parameter(torch.zeros(counts.buckets, n_classes), requires_grad=False)
 
     def count(
         self,
@@ -145,7 +145,7 @@ class CountedWords(nn.Module):
             words = numbers_of_words(genomes, self.counts.length, self.both_strands)
             n_words = len(spans.alphabet) ** self.counts.length
             per_class[number] = row_counts(words, n_words, self.counts.buckets)
-        self.table.data.copy_(torch.from_numpy(log_odds(per_class).T))
+        self.table.data.copy_(torch.from_numpy(log_odds(per_class).T.astype(np.float16)))
 
     def forward(
         self,
@@ -155,6 +155,7 @@ class CountedWords(nn.Module):
         alphabet = self.tokenizer.alphabet
         codes = self.tokenizer.codes(ids)
         words = word_numbers(codes, (self.counts.length,), alphabet, self.both_strands)[0]
+        words = pad(words, (0, 1), value=-1)  # a column at least, where sequences have no word
         rows = hash_rows(words, len(alphabet) ** self.counts.length, self.counts.buckets)
-        odds = self.table[rows.clamp(min=0)].float().masked_fill((rows < 0)[..., None], 0)
-        return self.counts.weight * odds.sum(1)
+        weights = torch.where(rows < 0, 0.0, self.counts.weight)
+        return embedding_bag(rows.clamp(min=0), self.table, mode="sum", per_sample_weights=weights)

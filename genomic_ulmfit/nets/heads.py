@@ -120,10 +120,11 @@ def classifier(
 def to_keep(
     model: ReadClassifier,
 ) -> ReadClassifier:
-    "The network as it is written: a copy with the wide table in float16, or the network where there is none."
-    if model.wide is None: return model
+    "The network as it is written: a copy with the tables of words in float16, or the network where there are none."
+    if model.wide is None and model.counts is None: return model
     kept = deepcopy(model)
-    kept.get_submodule("wide.words").half()
+    for name in ("wide.words", "counts"):
+        if getattr(model, name.split(".")[0]) is not None: kept.get_submodule(name).half()
     return kept
 
 # %% ../../nbs/23_heads.ipynb #70e965e8

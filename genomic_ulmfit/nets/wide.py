@@ -16,28 +16,40 @@ from ..seq.alphabet import Alphabet
 from ..text.kmers import KmerTokenizer
 
 # %% ../../nbs/22_wide.ipynb #637a71ee
+class _WordNumbers(dict):
+    "Numbers of words by their length; each made of the two halves of the word."
+
+    def __init__(
+        self,
+        digits: torch.Tensor,  # of letters, (batch, letters) int64
+        base: int,
+    ):
+        super().__init__({1: digits})
+        self.base = base
+
+    def __missing__(self, length: int) -> torch.Tensor:  # (batch, letters - length + 1) int64
+        second = length // 2
+        first = length - second
+        n = max(self[1].shape[1] - length + 1, 0)
+        self[length] = self[first][:, :n] * self.base**second + self[second][:, first : first + n]
+        return self[length]
+
+
 def word_numbers(
     codes: torch.Tensor,  # codes of letters, (batch, letters) int64; unknown ones and padding are above the letters
     lengths: tuple[int, ...],  # letters of the words
     alphabet: Alphabet,
     both_strands: bool,  # a word and its reverse complement are one
 ) -> list[torch.Tensor]:  # for each length (batch, letters - length + 1) int64; -1 where a letter is unknown
-    "Numbers of the overlapping words of a batch, each length from the one before it."
-    number = torch.zeros_like(codes)
-    other = torch.zeros_like(codes)  # of the reverse complement
-    unknown = (codes >= alphabet.unknown).long()
-    run = torch.zeros_like(codes)  # unknown letters in the word
-    pairing = torch.from_numpy(alphabet.complements).to(codes)[codes] if both_strands else codes
-    found = {}
-    for length in range(1, max(lengths) + 1):
-        n = max(codes.shape[1] - length + 1, 0)
-        number, other, run = (numbers[:, :n] for numbers in (number, other, run))
-        number.mul_(len(alphabet)).add_(codes[:, length - 1 :])
-        run |= unknown[:, length - 1 :]
-        if both_strands: other.add_(pairing[:, length - 1 :], alpha=len(alphabet) ** (length - 1))
-        words = torch.minimum(number, other) if both_strands else number
-        if length in lengths: found[length] = words.masked_fill(run > 0, -1)
-    return [found[length] for length in lengths]
+    "Numbers of the overlapping words of a batch."
+    as_read = _WordNumbers(codes, len(alphabet))
+    unknown = _WordNumbers((codes >= alphabet.unknown).long(), 1)  # a sum of ones: unknown letters in the word
+    words = [as_read[length] for length in lengths]
+    if both_strands:
+        paired = torch.from_numpy(alphabet.complements).to(codes)[codes].flip(1)
+        other = _WordNumbers(paired, len(alphabet))
+        words = [torch.minimum(numbers, other[length].flip(1)) for numbers, length in zip(words, lengths)]
+    return [numbers.masked_fill(unknown[length] > 0, -1) for numbers, length in zip(words, lengths)]
 
 # %% ../../nbs/22_wide.ipynb #da0c5b66
 _GOLDEN = 0x9E3779B97F4A7C15 - 2**64  # as a signed number of 64 bits; products wrap around
