@@ -6,16 +6,16 @@
 __all__ = ['InputError', 'Alphabet', 'DNA', 'PROTEIN', 'encode_bases', 'decode_bases', 'SequenceRecord', 'read_table',
            'read_sequences', 'longest_record', 'reverse_complement', 'KmerTokenizer', 'SAMPLE', 'GenomeCorpus', 'Spans',
            'Task', 'Classes', 'TASKS', 'LMWindows', 'LabelledReads', 'CorpusReads', 'BatchLoader',
-           'GenomeLMDataLoaders', 'ReadDataLoaders', 'SequenceBlock', 'PRESETS', 'Preset', 'Wide', 'BitsPerBase',
-           'binary_metrics', 'bits_per_base', 'classification_metrics', 'expected_calibration_error', 'reliability',
-           'MarkovChain', 'fit_kmer_logreg', 'fit_kmer_nb', 'kmer_counts', 'markov_bits_per_base', 'plot_confusion',
-           'plot_curves', 'plot_reliability', 'plot_scores', 'GenomeModel', 'LanguageModel', 'Predictor', 'load_model',
-           'load_genome_model', 'load_predictor', 'pretrained_models', 'EarlyStoppingCallback', 'set_seed',
-           'GenomeLearner', 'genome_classifier_learner', 'genome_lm_learner', 'search_to_folder', 'Taxonomy',
-           'read_taxonomy', 'taxonomy_from_gtdb', 'taxonomy_from_ncbi', 'taxonomy_from_table', 'WordTable',
-           'build_words', 'Calibration', 'Fusion', 'TaxonModel', 'rank_figures', 'calibrate', 'Sample',
-           'classify_files', 'read_agents', 'fit_confusion', 'screen_sample', 'compare', 'write_screen',
-           'calibrate_taxa', 'screen_files', 'evaluate', 'predict_file', 'run_demo']
+           'GenomeLMDataLoaders', 'ReadDataLoaders', 'SequenceBlock', 'PRESETS', 'Preset', 'Wide', 'Counts',
+           'BitsPerBase', 'binary_metrics', 'bits_per_base', 'classification_metrics', 'expected_calibration_error',
+           'reliability', 'MarkovChain', 'fit_kmer_logreg', 'fit_kmer_nb', 'kmer_counts', 'markov_bits_per_base',
+           'plot_confusion', 'plot_curves', 'plot_reliability', 'plot_scores', 'GenomeModel', 'LanguageModel',
+           'Predictor', 'load_model', 'load_genome_model', 'load_predictor', 'pretrained_models',
+           'EarlyStoppingCallback', 'set_seed', 'GenomeLearner', 'genome_classifier_learner', 'genome_lm_learner',
+           'search_to_folder', 'Taxonomy', 'read_taxonomy', 'taxonomy_from_gtdb', 'taxonomy_from_ncbi',
+           'taxonomy_from_table', 'WordTable', 'build_words', 'Calibration', 'Fusion', 'TaxonModel', 'rank_figures',
+           'calibrate', 'Sample', 'classify_files', 'read_agents', 'fit_confusion', 'screen_sample', 'compare',
+           'write_screen', 'calibrate_taxa', 'screen_files', 'evaluate', 'predict_file', 'run_demo']
 
 # %% ../nbs/99_all.ipynb #6db41713
 from fastai.callback.tracker import EarlyStoppingCallback
@@ -27,6 +27,7 @@ from genomic_ulmfit.model.model import (
     GenomeModel, LanguageModel, Predictor, load_genome_model, load_model, load_predictor,
 )
 from .nets.awdlstm import PRESETS, Preset
+from .nets.counts import Counts
 from .nets.wide import Wide
 from .report.baselines import MarkovChain, fit_kmer_logreg, fit_kmer_nb, kmer_counts, markov_bits_per_base
 from .report.figures import plot_confusion, plot_curves, plot_reliability, plot_scores
@@ -74,7 +75,7 @@ _all_ = [
     "KmerTokenizer", "SAMPLE", "GenomeCorpus", "Spans", "Task", "Classes", "TASKS",
     "LMWindows", "LabelledReads", "CorpusReads",
     "BatchLoader", "GenomeLMDataLoaders", "ReadDataLoaders", "SequenceBlock",
-    "PRESETS", "Preset", "Wide",
+    "PRESETS", "Preset", "Wide", "Counts",
     "BitsPerBase", "binary_metrics", "bits_per_base", "classification_metrics", "expected_calibration_error",
     "reliability", "MarkovChain", "fit_kmer_logreg", "fit_kmer_nb", "kmer_counts", "markov_bits_per_base",
     "plot_confusion", "plot_curves", "plot_reliability", "plot_scores",

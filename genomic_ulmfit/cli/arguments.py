@@ -18,6 +18,7 @@ from pathlib import Path
 from ..nets.awdlstm import PRESETS
 from ..seq.files import written
 from ..train.budget import MOST_PASSES, PATIENCE
+from ..train.runs import DRAWN, GIVEN
 
 # %% ../../nbs/cli/00_arguments.ipynb #9ffcd6b5
 def count(
@@ -75,12 +76,13 @@ def add_kmers(
     by_data: bool = False,  # whether the data decide on what is not given
 ):
     "How text is cut into k-mers, and the size of the network."
-    usual = ("6 for tables and FASTA, 5 for corpora", "3, 2", "nano, small") if by_data else ("5", "2", "small")
-    defaults = {"k": 5, "stride": 2, "preset": "small"}
+    defaults = {name: getattr(DRAWN, name) for name in ("k", "stride", "preset")}
+    given = {name: f"{getattr(GIVEN, name)} for a table or FASTA, {defaults[name]} for a corpus" for name in defaults}
+    usual = given if by_data else defaults
     add = parser.add_argument
-    add("--k", type=int, help=f"bases in a k-mer, 1 to 8 (default {usual[0]})")
-    add("--stride", type=int, help=f"bases from one k-mer to the next (default {usual[1]})")
-    add("--preset", choices=list(PRESETS), help=f"size of the model (default {usual[2]})")
+    add("--k", type=int, help=f"bases in a k-mer, 1 to 8 (default {usual['k']})")
+    add("--stride", type=int, help=f"bases from one k-mer to the next (default {usual['stride']})")
+    add("--preset", choices=list(PRESETS), help=f"size of the model (default {usual['preset']})")
     if not by_data: parser.set_defaults(**defaults)
 
 

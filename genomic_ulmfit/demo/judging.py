@@ -27,7 +27,7 @@ from ..taxa.screen import DETECTED, compare, screen_sample
 from ..text.corpus import GenomeCorpus
 from ..text.kmers import KmerTokenizer
 from ..text.reads import CorpusReads
-from ..text.spans import Spans, gather
+from ..text.spans import Spans
 
 # %% ../../nbs/85_demo_judging.ipynb #11d10f6a
 def draw(
@@ -60,16 +60,16 @@ def majority_probs(
 # %% ../../nbs/85_demo_judging.ipynb #45009efa
 def part_probs(
     model: Predictor,  # with counted words
-    reads: list,  # base codes of each
+    reads: np.ndarray,  # base codes, (reads, bases)
 ) -> dict[str, np.ndarray]:  # `network_alone` and `counts_alone`, (reads, classes) each
     "Class probabilities by each of the two parts of a classifier."
     network = deepcopy(model.model)
     counts = network.get_submodule("counts").eval()
     network.register_module("counts", None)
     alone = Predictor(network, replace(model.config, counts=None), model.about)
-    ids = model.tokenizer.batch(torch.from_numpy(gather(*Spans.from_sequences(reads)[:3])))
+    ids = model.tokenizer.batch(torch.from_numpy(reads))
     with torch.inference_mode(): log_odds = counts(ids.to(model.device))
-    return {"network_alone": alone.predict_proba(reads), "counts_alone": log_odds.softmax(1).cpu().numpy()}
+    return {"network_alone": alone.predict_proba(list(reads)), "counts_alone": log_odds.softmax(1).cpu().numpy()}
 
 # %% ../../nbs/85_demo_judging.ipynb #908caddb
 def baseline_probs(

@@ -134,7 +134,7 @@ def judge(
     with stages("evaluation"):
         own = model.predict_proba(list(reads))
         probs["from_scratch"] = models["from_scratch"].predict_proba(list(reads))
-        probs |= part_probs(model, list(reads))
+        probs |= part_probs(model, reads)
         test = classification_metrics(y, own, model.classes)
         baselines = compared(y, own, probs, model.classes)
         language = judge_language_models(corpus, models["pretrain"], models["finetune"])

@@ -5,23 +5,22 @@
 # %% auto #0
 __all__ = ['LENGTH', 'WEIGHT', 'WEIGHT_OF_READS', 'MOST_NUMBERS', 'Counts', 'default_counts', 'CountedWords']
 
-# %% ../../nbs/22_word_counts.ipynb #4b74178d
-import math
+# %% ../../nbs/22_word_counts.ipynb #04bf1f77
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import embedding_bag, pad
+from torch.nn.functional import embedding_bag
 
-from .wide import hash_rows, word_numbers
+from .wide import WordBranch, check_numbered, hash_rows, letters_like
 from ..seq.alphabet import Alphabet
 from ..seq.numbers import kmer_numbers
 from ..text.kmers import KmerTokenizer
 from ..text.spans import Spans
 
-# %% ../../nbs/22_word_counts.ipynb #1ad06f1c
+# %% ../../nbs/22_word_counts.ipynb #c728f5bf
 LENGTH = 13  # bases of a word
 WEIGHT = 0.02  # of the sum of its words' log-odds in genomes: one word in fifty says something new
 WEIGHT_OF_READS = 0.05  # the same, counted in reads that are themselves learned from
@@ -39,10 +38,7 @@ class Counts:
     def __post_init__(self):
         if min(self.length, self.buckets) < 1: raise ValueError(f"counted words have letters and rows, not {self}")
 
-    def check(self, alphabet: Alphabet):
-        "Raise `ValueError` for words that are too long to be numbered in 63 bits."
-        if self.length * math.log2(len(alphabet)) < 63: return
-        raise ValueError(f"words of {self.length} letters are too long to be numbered")
+    def check(self, alphabet: Alphabet): check_numbered(self.length, alphabet)
 
 
 def default_counts(
@@ -51,8 +47,7 @@ def default_counts(
     weight: float = WEIGHT,
 ) -> Counts:
     "The settings for an alphabet, with as many rows as the memory for a table has."
-    length = round(LENGTH * math.log(4) / math.log(len(alphabet)))
-    return Counts(length, MOST_NUMBERS // n_classes, weight)
+    return Counts(letters_like(LENGTH, alphabet), MOST_NUMBERS // n_classes, weight)
 
 # %% ../../nbs/22_word_counts.ipynb #05db73ac
 PIECE = 2**20  # letters numbered at a time
@@ -115,8 +110,8 @@ def log_odds(
     shares = np.log(seen / seen.sum(1, keepdims=True, dtype=np.float64).astype(np.float32))
     return shares - shares.mean(0)
 
-# %% ../../nbs/22_word_counts.ipynb #f718bb0f
-class CountedWords(nn.Module):
+# %% ../../nbs/22_word_counts.ipynb #e57323ac
+class CountedWords(WordBranch):
     "Weighted sum of the log-odds of a sequence's words; nothing in training."
 
     def __init__(
@@ -126,11 +121,9 @@ class CountedWords(nn.Module):
         n_classes: int,
         both_strands: bool = True,  # a word and its reverse complement are one, where the alphabet has them
     ):
-        super().__init__()
         counts.check(tokenizer.alphabet)
-        self.tokenizer = tokenizer
+        super().__init__(tokenizer, both_strands)
         self.counts = counts
-        self.both_strands = both_strands and tokenizer.alphabet.has_strands
         self.table = nn.Parameter(torch.zeros(counts.buckets, n_classes), requires_grad=False)
 
     def count(
@@ -152,10 +145,6 @@ class CountedWords(nn.Module):
         ids: torch.Tensor,  # token ids, (batch, positions)
     ) -> torch.Tensor:  # (batch, n_classes) float32
         if self.training: return torch.zeros(len(ids), self.table.shape[1], device=ids.device)
-        alphabet = self.tokenizer.alphabet
-        codes = self.tokenizer.codes(ids)
-        words = word_numbers(codes, (self.counts.length,), alphabet, self.both_strands)[0]
-        words = pad(words, (0, 1), value=-1)  # a column at least, where sequences have no word
-        rows = hash_rows(words, len(alphabet) ** self.counts.length, self.counts.buckets)
+        rows = self.rows_of(ids, (self.counts.length,), self.counts.buckets)[0]
         weights = torch.where(rows < 0, 0.0, self.counts.weight)
         return embedding_bag(rows.clamp(min=0), self.table, mode="sum", per_sample_weights=weights)

@@ -92,6 +92,10 @@ class ReadClassifier(nn.Module):
         self.wide = WideBranch(tokenizer, wide, n_outputs, not stranded) if wide else None
         self.counts = CountedWords(tokenizer, counts, n_outputs, not stranded) if counts else None
 
+    def memories(self) -> list[WideBranch | CountedWords]:
+        "The branches beside the encoder."
+        return [branch for branch in (self.wide, self.counts) if branch is not None]
+
     def forward(
         self,
         ids: torch.Tensor,  # token ids, (batch, positions)
@@ -100,8 +104,7 @@ class ReadClassifier(nn.Module):
         pooled = torch.cat([pool(self.encoder(ids), ids), self.composition(ids)], 1)
         with torch.autocast(ids.device.type, enabled=False):
             outputs = self.head(pooled)
-            memories = [branch(ids) for branch in (self.wide, self.counts) if branch is not None]
-            return sum(memories, outputs)
+            return sum((branch(ids) for branch in self.memories()), outputs)
 
 # %% ../../nbs/23_heads.ipynb #4102491d
 def classifier(
@@ -121,10 +124,9 @@ def to_keep(
     model: ReadClassifier,
 ) -> ReadClassifier:
     "The network as it is written: a copy with the tables of words in float16, or the network where there are none."
-    if model.wide is None and model.counts is None: return model
+    if not model.memories(): return model
     kept = deepcopy(model)
-    for name in ("wide.words", "counts"):
-        if getattr(model, name.split(".")[0]) is not None: kept.get_submodule(name).half()
+    for branch in kept.memories(): branch.table.data = branch.table.data.half()
     return kept
 
 # %% ../../nbs/23_heads.ipynb #70e965e8

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn.functional import pad
 
 from ..seq.alphabet import Alphabet
 from ..text.kmers import KmerTokenizer
@@ -69,6 +70,23 @@ def hash_rows(
     return rows.masked_fill(numbers < 0, -1)
 
 # %% ../../nbs/22_wide.ipynb #3b1bdaca
+def letters_like(
+    bases: int,  # of a word of DNA
+    alphabet: Alphabet,
+) -> int:
+    "Letters of a word with about as many possibilities."
+    return round(bases * math.log(4) / math.log(len(alphabet)))
+
+
+def check_numbered(
+    length: int,  # letters of a word
+    alphabet: Alphabet,
+):
+    "Raise `ValueError` for words that are too long to be numbered in 63 bits."
+    if length * math.log2(len(alphabet)) < 63: return
+    raise ValueError(f"words of {length} letters are too long to be numbered")
+
+# %% ../../nbs/22_wide.ipynb #9607fe88
 LENGTHS = (6, 8, 10, 12)  # bases of a word, from one that a read often repeats to one that few genomes share
 
 
@@ -87,10 +105,7 @@ class Wide:
             raise ValueError(f"a wide branch has words, rows and numbers, not {self}")
         if not 0 <= self.words_p < 1: raise ValueError(f"words_p is {self.words_p}, not from 0 to below 1")
 
-    def check(self, alphabet: Alphabet):
-        "Raise `ValueError` for words that are too long to be numbered in 63 bits."
-        if max(self.lengths) * math.log2(len(alphabet)) < 63: return
-        raise ValueError(f"words of {max(self.lengths)} letters are too long to be numbered")
+    def check(self, alphabet: Alphabet): check_numbered(max(self.lengths), alphabet)
 
     @property
     def n_weights(self) -> int:
@@ -100,14 +115,38 @@ class Wide:
 
 def default_wide(alphabet: Alphabet) -> Wide:
     "The settings for an alphabet."
-    longer = math.log(4) / math.log(len(alphabet))
-    return Wide(tuple(round(length * longer) for length in LENGTHS))
+    return Wide(tuple(letters_like(length, alphabet) for length in LENGTHS))
 
 # %% ../../nbs/22_wide.ipynb #a974124e
+class WordBranch(nn.Module):
+    "What branches that read hashed words have in common."
+
+    def __init__(
+        self,
+        tokenizer: KmerTokenizer,
+        both_strands: bool,  # a word and its reverse complement are one, where the alphabet has them
+    ):
+        super().__init__()
+        self.tokenizer = tokenizer
+        self.both_strands = both_strands and tokenizer.alphabet.has_strands
+
+    def rows_of(
+        self,
+        ids: torch.Tensor,  # token ids, (batch, positions)
+        lengths: tuple[int, ...],  # letters of the words
+        buckets: int,  # rows for each length
+    ) -> list[torch.Tensor]:  # for each length (batch, words) int64; -1 for none
+        "The rows of the words of a batch."
+        alphabet = self.tokenizer.alphabet
+        numbers = word_numbers(self.tokenizer.codes(ids), lengths, alphabet, self.both_strands)
+        padded = [pad(words, (0, 1), value=-1) for words in numbers]  # a column at least, where there is no word
+        return [hash_rows(words, len(alphabet) ** length, buckets) for words, length in zip(padded, lengths)]
+
+# %% ../../nbs/22_wide.ipynb #f17da14c
 _SPREAD = 0.1  # of the table's entries at the start
 
 
-class WideBranch(nn.Module):
+class WideBranch(WordBranch):
     "Hashed words to the outputs of a task."
 
     def __init__(
@@ -117,11 +156,9 @@ class WideBranch(nn.Module):
         n_outputs: int,
         both_strands: bool = True,  # a word and its reverse complement are one, where the alphabet has them
     ):
-        super().__init__()
         wide.check(tokenizer.alphabet)
-        self.tokenizer = tokenizer
+        super().__init__(tokenizer, both_strands)
         self.wide = wide
-        self.both_strands = both_strands and tokenizer.alphabet.has_strands
         self.words = nn.EmbeddingBag(len(wide.lengths) * wide.buckets, wide.size, mode="sum")
         nn.init.normal_(self.words.weight, std=_SPREAD)
         self.norm = nn.LayerNorm(wide.size)
@@ -132,14 +169,9 @@ class WideBranch(nn.Module):
         ids: torch.Tensor,  # token ids, (batch, positions)
     ) -> torch.Tensor:  # (batch, words of all lengths) int64; -1 for none
         "The rows of the words of a batch."
-        alphabet = self.tokenizer.alphabet
-        codes = self.tokenizer.codes(ids)
-        found = [ids.new_full((len(ids), 1), -1)]  # a column at least, where sequences have no word
-        words = word_numbers(codes, self.wide.lengths, alphabet, self.both_strands)
-        for number, (length, numbers) in enumerate(zip(self.wide.lengths, words)):
-            rows = hash_rows(numbers, len(alphabet) ** length, self.wide.buckets)
-            found.append(torch.where(rows < 0, rows, rows + number * self.wide.buckets))
-        return torch.cat(found, 1)
+        buckets = self.wide.buckets
+        rows = self.rows_of(ids, self.wide.lengths, buckets)
+        return torch.cat([torch.where(part < 0, part, part + n * buckets) for n, part in enumerate(rows)], 1)
 
     def forward(
         self,
@@ -152,6 +184,9 @@ class WideBranch(nn.Module):
         summed = self.words(rows.clamp(min=0), per_sample_weights=weights.to(self.words.weight.dtype))
         return self.out(self.norm(summed.relu()))
 
+    @property
+    def table(self) -> torch.Tensor: return self.words.weight
+
     def round_table(self):
         "Rounds the table to float16, in which it is kept: a model answers the same before it is saved and after."
-        self.words.weight.data = self.words.weight.data.half().float()
+        self.table.data = self.table.data.half().float()

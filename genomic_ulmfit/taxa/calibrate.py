@@ -182,13 +182,15 @@ def calibrate(
     learned = look_at(split="train", kraken2=kraken2) if "train" in corpus.splits else held_out
     model.calibration = Calibration.fit(*held_out, model.genus, learned)
     model.fusion = fit_parts(model, held_out, learned) if is_large(model.words) else None
-    model.threshold = chosen_threshold(threshold_table(model, held_out, learned))
+    table = threshold_table(model, held_out, learned)
+    model.threshold = chosen_threshold(table)
     model.network = model.fusion is None or model.fusion.needs_network
+    if not model.network: table = threshold_table(model, held_out, learned)  # the one that it judges by
     believed = (way(held_out.evidence) for way in (lambda e: Calibration().log_probs(e, model.genus), model.log_probs))
     before, after = (calibration_error(log_probs, held_out.y, len(model.genus)) for log_probs in believed)
     figures = {
         "reads": len(held_out.y), "classes": len(np.unique(held_out.y)), "ece_before": before, "ece": after,
-        "thresholds": threshold_table(model, held_out, learned).round(4).to_dict("records"),
+        "thresholds": table.round(4).to_dict("records"),
         "network": model.network, "network_adds": None if model.fusion is None else round(model.fusion.gain, 4),
     }
     model.model.about["calibrated"] = {**figures, "split": split, "corpus_sha256": corpus.sha256}

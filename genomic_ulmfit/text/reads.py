@@ -102,7 +102,9 @@ class LabelledReads(ReadBatches):
     def batches_per_pass(self) -> int: return -(-len(self.spans) // self.bs)
 
     @property
-    def n_batches(self) -> int: return self.steps or self.batches_per_pass  # in an epoch, of all processes together
+    def n_batches(self) -> int:
+        "In an epoch, of all processes together."
+        return self.steps or self.batches_per_pass
 
     def plain(self):
         same = super().plain()

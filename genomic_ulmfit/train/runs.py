@@ -149,7 +149,7 @@ class Recipe(NamedTuple):
     k: int  # bases of a k-mer
     stride: int  # bases from one to the next
     preset: str  # its size
-    wide: bool | None = None  # a wide branch beside the encoder; None: as `wide_pays` says
+    wide: bool | None = None  # a wide branch beside the encoder; None: as `usual_memory` says
     lr: float = RATE  # highest learning rate
     pretrained: str | None = None  # language model whose encoder, k-mers and size it has; None: from scratch
 

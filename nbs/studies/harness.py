@@ -225,6 +225,9 @@ def summary(rows: pd.DataFrame, by: list, figure: str = "mcc") -> pd.DataFrame:
 # ---------------------------------------------------------------- methods
 
 
+FIRST_WIDE = Wide(buckets=2**14)  # the default of `train --wide` before it was 2**16
+
+
 def codes(table: pd.DataFrame) -> list:
     """Base codes of the sequences of a table."""
     return [encode_bases(s) for s in table["sequence"]]
@@ -271,7 +274,7 @@ def network(
     drop_mult: float = 1.0,
     bs: int = 64,
     seed: int = 0,
-    wide: bool = False,  # learned words beside the encoder
+    wide: bool | Wide = False,  # learned words beside the encoder
     counts: bool = False,  # counted words beside it
     smoothing: float = 0.0,  # of the labels
 ):
@@ -292,32 +295,41 @@ def network(
     return learn.to_model().predict_proba(parts["test"]["sequence"].tolist())
 
 
-class WordsAlone(WideBranch):
-    """What a network with learned and counted words has of words, without its encoder."""
+class WordsAlone(torch.nn.Module):
+    """What a network has of learned and counted words, without its encoder."""
 
-    def __init__(self, tokenizer, n_classes: int, both_strands: bool):
-        super().__init__(tokenizer, Wide(), n_classes, both_strands)
-        counts = default_counts(tokenizer.alphabet, n_classes, WEIGHT_OF_READS)
-        self.counted = CountedWords(tokenizer, counts, n_classes, both_strands)
+    def __init__(self, tokenizer, n_classes: int, both_strands: bool, wide: Wide, counts: bool):
+        super().__init__()
+        self.learned = WideBranch(tokenizer, wide, n_classes, both_strands)
+        usual = default_counts(tokenizer.alphabet, n_classes, WEIGHT_OF_READS)
+        self.counted = CountedWords(tokenizer, usual, n_classes, both_strands) if counts else None
 
     def forward(self, ids):
-        return super().forward(ids) + self.counted(ids)
+        return self.learned(ids) if self.counted is None else self.learned(ids) + self.counted(ids)
 
 
-def words_alone(parts, classes, stranded: bool, epochs: int, lr: float, bs: int, seed: int = 0):
-    """Class probabilities of the test part by the words of a classifier, without its network."""
+def words_learner(parts, stranded: bool, epochs, lr, bs, seed=0, wide=Wide(), counts=True) -> Learner:
+    """Words without a network, learned and counted in the training part; its loaders watch the validation part."""
     learned = pd.concat([parts[s].assign(split=s) for s in ("train", "valid")])
     set_seed(seed)
     tokenizer = KmerTokenizer(1, 1)  # the words have numbers of their own
     dls = ReadDataLoaders.from_df(learned, tokenizer, bs=bs, seed=seed, stranded=stranded)
-    words = WordsAlone(tokenizer, len(classes), not stranded)
-    words.counted.count(dls.train.dataset.spans, dls.train.dataset.y)
-    weights = lambda model: [[w for w in model.parameters() if w.requires_grad]]
+    words = WordsAlone(tokenizer, dls.c, not stranded, wide, counts)
+    if counts:
+        words.counted.count(dls.train.dataset.spans, dls.train.dataset.y)
+    weights = lambda model: [list(model.learned.parameters())]
     learn = Learner(dls, words, loss_func=CrossEntropyLossFlat(), opt_func=fused_adamw, splitter=weights)
     with learn.no_bar(), learn.no_logging():
         learn.fit_one_cycle(epochs, lr)
-        probs, _ = learn.get_preds(dl=dls.test_dl(parts["test"]["sequence"].tolist()))
-    assert dls.classes == list(classes)
+    return learn
+
+
+def words_alone(parts, classes, **how):
+    """Class probabilities of the test part by the words of a classifier, without its network."""
+    learn = words_learner(parts, **how)
+    with learn.no_bar():
+        probs, _ = learn.get_preds(dl=learn.dls.test_dl(parts["test"]["sequence"].tolist()))
+    assert learn.dls.classes == list(classes)
     return probs.numpy()
 
 
