@@ -3,16 +3,29 @@ network where it adds little.
 """
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from commands import fails, run
 from scipy.special import log_softmax
 
-from genomic_ulmfit.all import Calibration, Fusion, TaxonModel, build_words, read_taxonomy
+from genomic_ulmfit.all import (
+    Calibration,
+    Fusion,
+    KmerTokenizer,
+    Preset,
+    TaxonModel,
+    build_words,
+    calibrate,
+    read_taxonomy,
+)
+from genomic_ulmfit.model.config import PredictorConfig
 from genomic_ulmfit.model.folder import model_folder
 from genomic_ulmfit.model.model import Predictor, load_predictor
+from genomic_ulmfit.nets.heads import classifier
 from genomic_ulmfit.seq.alphabet import decode_bases
+from genomic_ulmfit.taxa.calibrate import LabelledEvidence, threshold_table
 from genomic_ulmfit.taxa.calibration import Evidence
 from genomic_ulmfit.taxa.fusion import (
     exact_only,
@@ -22,6 +35,7 @@ from genomic_ulmfit.taxa.fusion import (
     network_only,
     right_at_price,
 )
+from genomic_ulmfit.text.task import Classes
 
 GENUS = np.array([0, 0, 1, -1, 2])
 LINEAGES = "genus\tfamily\nAlpha\tAlphaus\nBeta\tBetaus\n"
@@ -59,12 +73,12 @@ def test_a_hidden_genus_stays_hidden():
     assert np.exp(fused)[np.arange(len(y)), y].max() < 1e-6
 
 
-def simulated(seed, n=3000):
-    """Words that are mostly right, beside a network that guesses."""
+def simulated(seed, n=3000, known=0, shared=1.0):
+    """Words that are right as far as they are shared, beside a network that guesses, or knows the genus."""
     rng = np.random.default_rng(seed)
     genus, y = np.array([0, 0, 1, 1]), rng.integers(0, 4, n)
-    network = log_softmax(rng.normal(0, 5, (n, 4)), 1)
-    words = rng.binomial(20, 0.05 + 0.3 * (genus[y][:, None] == genus) + 0.4 * np.eye(4)[y])
+    network = log_softmax(rng.normal(0, 5, (n, 4)) + known * (genus[y][:, None] == genus), 1)
+    words = rng.binomial(20, 0.05 + shared * (0.3 * (genus[y][:, None] == genus) + 0.4 * np.eye(4)[y]))
     return Evidence(network, np.ones(n, int), words // 3, np.full(n, 20), np.zeros((n, 4))), y, genus
 
 
@@ -159,6 +173,26 @@ def test_calibrate_fuses_large_tables_only(models, corpus, fused, tmp_path, size
     assert chosen == [model.call_threshold] and model.confusion.threshold == model.call_threshold
     if size == "small":
         assert model.fusion is None and model.network
+
+
+@pytest.mark.parametrize("known", [0, 30])
+def test_calibrate_judges_by_the_network_where_it_adds_something(known, tmp_path, monkeypatch):
+    names, tokenizer, preset = ["a one", "a two", "b one", "b two"], KmerTokenizer(3, 3), Preset(8, 8, 1)
+    (tmp_path / "tree.tsv").write_text("species\tgenus\na one\ta\na two\ta\nb one\tb\nb two\tb\n")
+    network = Predictor(classifier(tokenizer, preset, 4), PredictorConfig(preset, tokenizer, Classes(names)))
+    words = SimpleNamespace(classes=names, one_in=1)
+    model = TaxonModel(network, read_taxonomy(tmp_path / "tree.tsv", names, "species"), words)
+    how = {"known": known, "shared": 0.1 if known else 1}
+    evidence = {split: simulated(seed, **how)[:2] for seed, split in enumerate(("valid", "train"), 5)}
+    looked = lambda *args, split, **kwargs: LabelledEvidence(*evidence[split])
+    monkeypatch.setattr("genomic_ulmfit.taxa.calibrate.labelled_evidence", looked)
+    figures = calibrate(model, SimpleNamespace(splits=["train", "valid"], sha256=""), "species")
+    assert model.fusion is not None and figures["network_adds"] == round(model.fusion.gain, 4)
+    assert model.network == figures["network"] == (known > 0) == (model.fusion.gain >= 0.03)
+    chosen = [row["threshold"] for row in figures["thresholds"] if row["chosen"]]
+    assert chosen == [model.call_threshold] == [model.threshold if known else model.fusion.threshold]
+    by_now = threshold_table(model, *(LabelledEvidence(*evidence[split]) for split in ("valid", "train")))
+    assert figures["thresholds"] == by_now.round(4).to_dict("records"), "the table is that of the way it judges"
 
 
 def test_the_shipped_model_has_no_fusion_and_its_network():
