@@ -194,7 +194,7 @@ def run_demo(
     models, curves = train_stages(corpus, label, tokenizer, preset, tokens, seed, stages)
     with stages("baselines"): probs = baseline_probs(corpus, label, classes, tokenizer, reads, seed)
     judged = judge(corpus, models, probs, reads, y, Path(out), stages)
-    weights = sum(p.numel() for p in models["classifier"].model.parameters())
+    weights = sum(p.numel() for p in models["pretrain"].model.parameters())
     results = judged | {
         "seconds": {stage: round(seconds, 1) for stage, seconds in stages.seconds.items()},
         "peak_memory_mb": peak_memory_mb(), "seed": seed, "versions": versions(), "classes": classes,
