@@ -28,6 +28,7 @@ from genomic_ulmfit.model.model import (
 )
 from .nets.awdlstm import PRESETS, Preset
 from .nets.counts import Counts
+from .nets.placed import Placed
 from .nets.wide import Wide
 from .report.baselines import MarkovChain, fit_kmer_logreg, fit_kmer_nb, kmer_counts, markov_bits_per_base
 from .report.figures import plot_confusion, plot_curves, plot_reliability, plot_scores

@@ -89,6 +89,7 @@ def test_methods(table):
         "scratch": harness.network(parts, CLASSES, preset=preset, tokenizer=tokenizer, epochs=6, lr=2e-2, bs=16),
         "tuned": harness.network(parts, CLASSES, lm, tune=1, epochs=6, lr=2e-2, bs=16),
         "wide": harness.words_alone(parts, CLASSES, stranded=True, epochs=8, lr=2e-2, bs=16),
+        "placed": harness.placed_words(parts, CLASSES),
     }
     assert all(np.allclose(p.sum(1), 1) and p.max() > 0.8 for p in accuracy.values()), "probabilities"
     accuracy = {k: harness.figures(y, p, CLASSES)["accuracy"] for k, p in accuracy.items()}

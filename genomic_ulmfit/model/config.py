@@ -15,6 +15,7 @@ from typing_extensions import NotRequired, TypedDict
 
 from ..nets.awdlstm import Preset
 from ..nets.counts import Counts
+from ..nets.placed import MOST_PLACES, Placed
 from ..nets.wide import Wide
 from ..seq.alphabet import Alphabet
 from ..seq.errors import InputError
@@ -57,6 +58,7 @@ class PredictorConfig(ModelConfig):
     bfloat16_agreement: float | None = None  # share of answers that stay the same in bfloat16; None: not measured yet
     wide: Wide | None = None  # settings of a wide branch beside the encoder; None: there is none
     counts: Counts | None = None  # settings of counted words beside the encoder; None: there are none
+    placed: Placed | None = None  # settings of placed words beside the encoder; None: there are none
 
     kind: ClassVar[str] = "predictor"
 
@@ -66,12 +68,15 @@ class PredictorConfig(ModelConfig):
     @property
     def memory_size(self) -> int:
         learned = self.wide.n_weights if self.wide else 0
-        return learned + (self.counts.buckets * self.task.n_outputs if self.counts else 0)
+        rows = self.counts.buckets if self.counts else 0
+        if self.placed: rows += self.placed.n_rows(self.alphabet)
+        return learned + rows * self.task.n_outputs
 
     def to_dict(self) -> dict:
         own = {name: getattr(self, name) for name in ("stranded", "read_length", "bfloat16_agreement")}
         memories = {"wide": asdict(self.wide) | {"lengths": list(self.wide.lengths)}} if self.wide else {}
         if self.counts: memories["counts"] = asdict(self.counts)
+        if self.placed: memories["placed"] = asdict(self.placed) | {"lengths": list(self.placed.lengths)}
         return super().to_dict() | {"task": self.task.to_dict()} | own | memories
 
 # %% ../../nbs/40_config.ipynb #a0b9200b
@@ -95,7 +100,8 @@ class PresetShape(TypedDict):
 # %% ../../nbs/40_config.ipynb #79c689e4
 WordLength = Annotated[int, Field(ge=1, le=31)]  # letters of a word of a wide branch
 Buckets = Annotated[int, Field(ge=1, le=2**24)]  # rows of its table for each length; 2**16 by default
-Weight = Annotated[float, Field(gt=0, le=1)]  # of counted words; at 1 they are naive Bayes
+Weight = Annotated[float, Field(gt=0, le=1)]  # of log-odds; at 1 counted words are naive Bayes
+Places = Annotated[int, Field(ge=1, le=MOST_PLACES)]  # letters of sequences that are laid side by side
 
 
 class WideShape(TypedDict):
@@ -112,6 +118,14 @@ class CountsShape(TypedDict):
 
     length: WordLength
     buckets: Buckets
+    weight: Weight
+
+
+class PlacedShape(TypedDict):
+    "Settings of placed words."
+
+    places: Places
+    lengths: list[WordLength]
     weight: Weight
 
 # %% ../../nbs/40_config.ipynb #87bb4685
@@ -141,9 +155,10 @@ class PredictorShape(ModelShape):
     bfloat16_agreement: NotRequired[Share | None]
     wide: NotRequired[WideShape]
     counts: NotRequired[CountsShape]
+    placed: NotRequired[PlacedShape]
 
 # %% ../../nbs/40_config.ipynb #04bcc3a8
-_MEMORIES = {"wide": Wide, "counts": Counts}
+_MEMORIES = {"wide": Wide, "counts": Counts, "placed": Placed}
 
 
 def _memory_from_dict(
@@ -151,7 +166,7 @@ def _memory_from_dict(
     known: dict,  # of its shape
     alphabet: Alphabet,
     where,  # file, named in the error
-) -> Wide | Counts:
+) -> Wide | Counts | Placed:
     "What was written down of a table of words. Raises `InputError` for words that no table or no number can hold."
     try:
         memory = _MEMORIES[name](**known)

@@ -148,7 +148,8 @@ class TaskModel(GenomeModel):
     def network(config: PredictorConfig) -> torch.nn.Module:
         outputs = config.task.n_outputs
         read = {"stranded": config.stranded}
-        return classifier(config.tokenizer, config.preset, outputs, wide=config.wide, counts=config.counts, **read)
+        memories = {"wide": config.wide, "counts": config.counts, "placed": config.placed}
+        return classifier(config.tokenizer, config.preset, outputs, **memories, **read)
 
     @property
     def task(self) -> Task: return self.config.task

@@ -13,6 +13,7 @@ from torch import nn
 
 from .awdlstm import AWDLSTM, Preset, get_preset
 from .counts import CountedWords, Counts
+from .placed import Placed, PlacedWords
 from .wide import Wide, WideBranch
 from ..text.kmers import PAD, KmerTokenizer, kmer_embedding_init
 
@@ -84,6 +85,7 @@ class ReadClassifier(nn.Module):
         wide: Wide | None = None,  # settings of a wide branch, None for none
         stranded: bool = False,  # sequences have a direction, which words keep
         counts: Counts | None = None,  # settings of counted words, None for none
+        placed: Placed | None = None,  # settings of placed words, None for none
     ):
         super().__init__()
         self.encoder = AWDLSTM(tokenizer, preset, drop_mult)
@@ -91,10 +93,11 @@ class ReadClassifier(nn.Module):
         self.head = _head(4 * preset.emb, n_outputs)  # last, largest, mean and composition
         self.wide = WideBranch(tokenizer, wide, n_outputs, not stranded) if wide else None
         self.counts = CountedWords(tokenizer, counts, n_outputs, not stranded) if counts else None
+        self.placed = PlacedWords(tokenizer, placed, n_outputs) if placed else None
 
-    def memories(self) -> list[WideBranch | CountedWords]:
+    def memories(self) -> list[WideBranch | CountedWords | PlacedWords]:
         "The branches beside the encoder."
-        return [branch for branch in (self.wide, self.counts) if branch is not None]
+        return [branch for branch in (self.wide, self.counts, self.placed) if branch is not None]
 
     def forward(
         self,
@@ -115,9 +118,10 @@ def classifier(
     wide: Wide | None = None,  # settings of a wide branch, None for none
     stranded: bool = False,  # sequences have a direction, which words keep
     counts: Counts | None = None,  # settings of counted words, None for none
+    placed: Placed | None = None,  # settings of placed words, None for none
 ) -> ReadClassifier:
     "A read classifier on an untrained encoder."
-    return ReadClassifier(tokenizer, get_preset(preset), n_outputs, drop_mult, wide, stranded, counts)
+    return ReadClassifier(tokenizer, get_preset(preset), n_outputs, drop_mult, wide, stranded, counts, placed)
 
 # %% ../../nbs/23_heads.ipynb #179209b3
 def to_keep(

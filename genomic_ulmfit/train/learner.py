@@ -28,6 +28,7 @@ from ..nets.awdlstm import Preset, get_preset, language_model, lm_groups
 from ..nets.heads import classifier_groups
 from ..nets.losses import StreamedCrossEntropy
 from ..nets.counts import Counts
+from ..nets.placed import Placed
 from ..nets.wide import Wide
 from ..report.metrics import BitsPerBase
 from ..text.kmers import NO_LOSS, KmerTokenizer, bits_per_letter
@@ -181,7 +182,9 @@ class PredictorLearner(GenomeLearner):
         wide = getattr(network, "wide", None)  # a network of one's own may be another
         if wide is not None: wide.round_table()
         counts = getattr(network, "counts", None)
-        settings = {"wide": wide and wide.wide, "counts": counts and counts.counts, **reading_of(self.dls)}
+        placed = getattr(network, "placed", None)
+        settings = {"wide": wide and wide.wide, "counts": counts and counts.counts, "placed": placed and placed.placed}
+        settings |= reading_of(self.dls)
         config = PredictorConfig(self.preset, self.tokenizer, self.task, **settings)
         return Predictor(network, config, self._known(about))
 
@@ -217,6 +220,7 @@ def genome_classifier_learner(
     clip: float = 0.5,  # gradient norm
     wide: bool | Wide = False,  # a wide branch beside the encoder: whether, or its settings
     counts: bool | Counts = False,  # words counted in the training sequences beside the encoder: whether, or settings
+    placed: bool | Placed = False,  # words at their places, for sequences laid side by side: whether, or settings
     **kwargs,  # fastai's `Learner` arguments
 ) -> PredictorLearner:
     "A learner for the task of the loaders. Raises `InputError` where the pretrained model's k-mers are others."
@@ -224,7 +228,7 @@ def genome_classifier_learner(
     task = task_of(dls)
     source = pretrained_model(pretrained, tokenizer)
     sizes = source.preset if source else get_preset(preset)
-    model = network_of(dls, sizes, drop_mult, wide, counts)
+    model = network_of(dls, sizes, drop_mult, wide, counts, placed)
     if source: model.encoder.load_state_dict(source.model.get_submodule("0").state_dict())
     cbs = [DevicePrecision(), GradientClip(clip), *L(kwargs.pop("cbs", None))]
     usual = {"loss_func": task.loss_func(), "metrics": task.metrics(), "splitter": classifier_groups}

@@ -12,10 +12,12 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from fastai.torch_core import rank_distrib
 
 from ..model.model import load_model
 from ..nets.counts import default_counts
+from ..nets.placed import MOST_PLACES
 from ..seq.alphabet import Alphabet
 from ..seq.errors import InputError
 from ..seq.files import held
@@ -23,7 +25,7 @@ from ..seq.tables import is_table_file
 from ..text.corpus import GenomeCorpus
 from ..text.kmers import KmerTokenizer
 from ..text.loaders import ReadDataLoaders
-from ..text.reads import LabelledReads
+from ..text.reads import LabelledReads, ReadBatches
 from .budget import PATIENCE, passes_at_most
 from .learner import GenomeLearner, PredictorLearner, genome_classifier_learner
 
@@ -152,11 +154,13 @@ class Recipe(NamedTuple):
     wide: bool | None = None  # a wide branch beside the encoder; None: as `usual_memory` says
     lr: float = RATE  # highest learning rate
     pretrained: str | None = None  # language model whose encoder, k-mers and size it has; None: from scratch
+    placed: bool | None = None  # words at their places beside the encoder; None: as `usual_memory` says
 
 
 DRAWN = Recipe(5, 2, "small")  # for reads that are drawn from a corpus, without end
 GIVEN = Recipe(6, 3, "nano")  # for the sequences of a table or FASTA
 MANY = 10_000  # given sequences to learn from: a wide branch helped with 22,400 and harmed with 2,900
+FEW = 20  # classes: a regression on places for more takes longer than the network
 
 
 def usual_recipe(
@@ -178,16 +182,25 @@ def counts_pay(
     return letters <= ROOM * n_classes * default_counts(alphabet, n_classes).buckets
 
 
+def are_aligned(dataset: ReadBatches) -> bool:
+    "Whether sequences may be laid side by side: given, read in their direction, of one length, and not too long."
+    if not isinstance(dataset, LabelledReads) or not dataset.stranded: return False
+    lengths = np.unique(dataset.spans.length)
+    return len(lengths) == 1 and lengths[0] <= MOST_PLACES
+
+
 def usual_memory(
     loaders: ReadDataLoaders,
     wide: bool | None,  # whether words are remembered; None: where it pays
     pretrained: bool,  # the encoder is that of a language model
+    placed: bool | None = None,  # whether their places are, too; None: where it pays
 ) -> dict[str, bool]:  # arguments of `genome_classifier_learner`
     "What a network for these sequences remembers beside its encoder."
     dataset = loaders.train.dataset
     if isinstance(dataset, LabelledReads):
         many = not pretrained and len(dataset.spans) >= MANY
-        return dict.fromkeys(("wide", "counts"), many if wide is None else wide)
+        places = are_aligned(dataset) and loaders.task.n_outputs <= FEW if placed is None else placed
+        return dict.fromkeys(("wide", "counts"), many if wide is None else wide) | {"placed": places}
     pays = counts_pay(int(dataset.spans.length.sum()), loaders.task.n_outputs, dataset.spans.alphabet)
     return {"counts": pays if wide is None else wide}
 
@@ -202,5 +215,5 @@ def recipe_learner(
     tokenizer = model.tokenizer if model else KmerTokenizer(recipe.k, recipe.stride)
     loaders, facts = read_loaders(data, tokenizer, **reading)
     facts |= {"pretrained": model.about if model else "none: trained from scratch"}
-    memory = usual_memory(loaders, recipe.wide, bool(model))
+    memory = usual_memory(loaders, recipe.wide, bool(model), recipe.placed)
     return genome_classifier_learner(loaders, pretrained=model, preset=recipe.preset, **memory), facts

@@ -23,6 +23,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
 
 from genomic_ulmfit.nets.counts import WEIGHT_OF_READS, CountedWords, default_counts
+from genomic_ulmfit.nets.placed import PlacedWords, default_placed
 from genomic_ulmfit.nets.wide import Wide, WideBranch
 from genomic_ulmfit.report.baselines import fit_kmer_logreg, fit_kmer_nb
 from genomic_ulmfit.report.metrics import classification_metrics
@@ -31,6 +32,7 @@ from genomic_ulmfit.seq.errors import InputNotFoundError
 from genomic_ulmfit.seq.records import read_sequences
 from genomic_ulmfit.text.kmers import KmerTokenizer
 from genomic_ulmfit.text.loaders import GenomeLMDataLoaders, ReadDataLoaders
+from genomic_ulmfit.text.spans import Spans
 from genomic_ulmfit.train.learner import fused_adamw, genome_classifier_learner, genome_lm_learner
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -277,6 +279,7 @@ def network(
     wide: bool | Wide = False,  # learned words beside the encoder
     counts: bool = False,  # counted words beside it
     smoothing: float = 0.0,  # of the labels
+    placed: bool = False,  # placed words beside it
 ):
     """Class probabilities of the test part by an AWD-LSTM classifier."""
     learned = pd.concat([parts[s].assign(split=s) for s in ("train", "valid")])
@@ -287,7 +290,7 @@ def network(
     )
     smooth = {"loss_func": LabelSmoothingCrossEntropyFlat(eps=smoothing)} if smoothing else {}
     learn = genome_classifier_learner(
-        dls, pretrained=start, preset=preset, drop_mult=drop_mult, wide=wide, counts=counts, **smooth
+        dls, pretrained=start, preset=preset, drop_mult=drop_mult, wide=wide, counts=counts, placed=placed, **smooth
     )
     with learn.no_bar(), learn.no_logging():
         learn.fit_budget(lr, epochs=epochs)
@@ -331,6 +334,17 @@ def words_alone(parts, classes, **how):
         probs, _ = learn.get_preds(dl=learn.dls.test_dl(parts["test"]["sequence"].tolist()))
     assert learn.dls.classes == list(classes)
     return probs.numpy()
+
+
+def placed_words(parts, classes):
+    """Class probabilities by the placed words of a classifier, without its network, in its phases."""
+    tokenizer = KmerTokenizer(6, 6)
+    test = np.stack(codes(parts["test"]))
+    words = PlacedWords(tokenizer, default_placed(tokenizer.alphabet, test.shape[1]), len(classes))
+    words.fit(Spans.from_sequences(list(parts["train"]["sequence"])), numbers(parts["train"], classes))
+    with torch.inference_mode():
+        phases = (tokenizer.batch(torch.from_numpy(test[:, phase:])) for phase in range(tokenizer.stride))
+        return sum((words.eval()(ids) / words.placed.weight).log_softmax(1) for ids in phases).softmax(1).numpy()
 
 
 def stacked(valid: list, y, test: list):
