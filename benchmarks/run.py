@@ -2,7 +2,7 @@
 
     python benchmarks/run.py NAME [--quick] [--json FILE]
 
-NAME is one of read, tokenise, load, train, predict, words, growth. One JSON line per measurement; product and baseline
+NAME is one of read, tokenise, load, train, predict, words, growth, taxa-growth. One JSON line per measurement; product and baseline
 are timed in turns in one process. `--quick` ends within 50 seconds on two cores. Nothing of ../shared is needed.
 """
 
@@ -13,7 +13,7 @@ import warnings
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-NAMES = ("read", "tokenise", "load", "train", "predict", "words", "growth")
+NAMES = ("read", "tokenise", "load", "train", "predict", "words", "growth", "taxa-growth")
 
 
 def main(argv=None):
@@ -25,7 +25,7 @@ def main(argv=None):
     warnings.filterwarnings("ignore")
     from common import dump
 
-    dump(importlib.import_module(f"bench_{args.name}").measurements(args.quick), args.json)
+    dump(importlib.import_module(f"bench_{args.name.replace('-', '_')}").measurements(args.quick), args.json)
 
 
 if __name__ == "__main__":

@@ -26,11 +26,10 @@ from genomic_ulmfit.model.model import Predictor, load_predictor
 from genomic_ulmfit.nets.heads import classifier
 from genomic_ulmfit.seq.alphabet import decode_bases
 from genomic_ulmfit.taxa.calibrate import LabelledEvidence, threshold_table
-from genomic_ulmfit.taxa.calibration import Evidence
+from genomic_ulmfit.taxa.calibration import Evidence, genus_scores
 from genomic_ulmfit.taxa.fusion import (
     exact_only,
     fit_fusion,
-    genus_log_probs,
     genus_of_outcomes,
     network_only,
     right_at_price,
@@ -57,7 +56,7 @@ def test_probabilities_stay_whole_and_genera_in_their_order(numbers):
     fused = Fusion(Calibration(words=3, none=2), Calibration(none=0), **numbers).log_probs(both, evidence, GENUS)
     assert np.allclose(np.exp(fused).sum(1), 1, atol=1e-6) and np.isfinite(fused).all()
     outcomes = genus_of_outcomes(GENUS)
-    before, after = (genus_log_probs(log_probs, outcomes) for log_probs in (both, fused))
+    before, after = (genus_scores(log_probs, outcomes) for log_probs in (both, fused))
     assert (np.argsort(before, 1)[:, -1] == np.argsort(after, 1)[:, -1]).all()
     order = np.argsort(before, 1)
     assert (np.diff(np.take_along_axis(after, order, 1), axis=1) >= -1e-6).all()
@@ -93,7 +92,7 @@ def test_a_network_that_guesses_takes_nothing_from_the_words():
         "words": fusion.exact.log_probs(exact_only(new), genus),
         "network": fusion.network.log_probs(network_only(new), genus),
     }
-    called = {name: genus_log_probs(view, genus_of_outcomes(genus)) for name, view in views.items()}
+    called = {name: genus_scores(view, genus_of_outcomes(genus)) for name, view in views.items()}
     right = {name: right_at_price(p.max(1), p.argmax(1) == genus[truth], 0.02) for name, p in called.items()}
     assert right["fusion"] > right["words"] - 0.02 and right["words"] > 0.5 > right["network"], right
 

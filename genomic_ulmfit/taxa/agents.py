@@ -95,7 +95,7 @@ class AgentTaxa(NamedTuple):
 
 def agent_taxa(tree: Taxonomy, nodes: list[int]) -> AgentTaxa:
     "The place of an agent with some nodes, one at least."
-    classes = np.flatnonzero((tree.below[nodes] > 0).any(0))
+    classes = np.unique(tree.below[nodes].indices)
     genus = tree.at("genus")
     genera = np.unique(genus[classes])
     return AgentTaxa(nodes, classes, genera, np.union1d(classes, np.flatnonzero(np.isin(genus, genera[genera >= 0]))))

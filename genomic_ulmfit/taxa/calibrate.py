@@ -17,9 +17,9 @@ import pandas as pd
 
 from ..model.model import Predictor
 from ..report.metrics import expected_calibration_error
-from .calibration import Calibration, Evidence, hidden_genera, hidden_species
+from .calibration import Calibration, Evidence, genus_scores, hidden_genera, hidden_species, same_genus
 from .calls import assign
-from .fusion import Fusion, fit_fusion, genus_log_probs, genus_of_outcomes, right_at_price
+from .fusion import Fusion, fit_fusion, genus_of_outcomes, right_at_price
 from .kraken2 import run_kraken2
 from .model import TaxonModel
 from .sketches import SMALL
@@ -76,7 +76,7 @@ def threshold_figures(
     "Shares of reads that are given a right and a wrong lowest taxon, and of hidden reads that are given a genus."
     row = assign(tree, probs, threshold)
     called = row >= 0
-    right = called & (tree.below[np.maximum(row, 0), y] > 0)
+    right = called & tree.holds(row, y)
     false_genus = tree.at("genus", assign(tree, hidden, threshold)) >= 0
     shares = {"right": right & (row > 0), "wrong": called & ~right, "hidden given a genus": false_genus}
     return {"threshold": threshold} | {name: _share(reads) for name, reads in shares.items()}
@@ -143,7 +143,7 @@ def right_genera(
     genus: np.ndarray,  # number of each read's genus, (reads,)
 ) -> float:
     "The share of the reads that are given the right genus where `MOST_WRONG` are given a wrong one."
-    found = genus_log_probs(model.log_probs(evidence), genus_of_outcomes(model.genus))
+    found = genus_scores(model.log_probs(evidence), genus_of_outcomes(model.genus))
     return right_at_price(found.max(1), found.argmax(1) == genus, MOST_WRONG)
 
 # %% ../../nbs/67_calibrate.ipynb #2e999aa4

@@ -52,9 +52,10 @@ class Evidence:
 # %% ../../nbs/64_calibration.ipynb #ef65e8f1
 def same_genus(
     genus: np.ndarray,  # number of each class's genus, (classes,); -1 without one
-) -> np.ndarray:  # (classes, classes) bool
-    "Which classes are of one genus; each is its own relative."
-    return (genus[:, None] == genus) & (genus >= 0) | np.eye(len(genus), dtype=bool)
+    y: np.ndarray,  # class numbers, (reads,)
+) -> np.ndarray:  # (reads, classes) bool
+    "Which classes are of the genus of each read's class; each is its own relative."
+    return (genus[y][:, None] == genus) & (genus >= 0) | (y[:, None] == np.arange(len(genus)))
 
 # %% ../../nbs/64_calibration.ipynb #e4985fc6
 def genus_scores(
@@ -62,12 +63,13 @@ def genus_scores(
     genus: np.ndarray,  # number of each class's genus, (classes,); -1 without one
 ) -> np.ndarray:  # (reads, genera)
     "Log of the sum of exp(z) over the classes of each genus."
-    genera = np.arange(genus.max() + 1)
-    if len(genera) == 0: return np.empty((len(scores), 0))
-    named = genus >= 0
-    belongs = genus[named][:, None] == genera  # (classes with a genus, genera)
-    best = np.stack([scores[:, genus == number].max(1) for number in genera], 1)
-    return best + np.log(np.exp(scores[:, named] - best[:, genus[named]]) @ belongs)
+    order = np.argsort(genus, kind="stable")[(genus < 0).sum() :]  # the classes of a genus side by side
+    if not len(order): return np.empty((len(scores), 0))
+    numbers = genus[order]
+    first = np.flatnonzero(np.diff(numbers, prepend=-1))
+    by_genus = scores[:, order]
+    best = np.maximum.reduceat(by_genus, first, axis=1)
+    return best + np.log(np.add.reduceat(np.exp(by_genus - best[:, numbers]), first, axis=1))
 
 # %% ../../nbs/64_calibration.ipynb #a228c068
 RUNNERS_UP = 5  # genera
@@ -137,9 +139,9 @@ def hidden_species(
     genus: np.ndarray,  # number of each class's genus, (classes,)
 ) -> tuple[Evidence, np.ndarray]:  # of the reads whose class has a relative; the right column of `log_probs` for each
     "The reads as if the model had never learned their species."
-    has_relative = same_genus(genus).sum(1)[y] > 1
+    has_relative = same_genus(genus, y).sum(1) > 1
     hidden = y[has_relative]
-    return evidence.take(has_relative).hide(np.eye(len(genus), dtype=bool)[hidden]), len(genus) + genus[hidden]
+    return evidence.take(has_relative).hide(hidden[:, None] == np.arange(len(genus))), len(genus) + genus[hidden]
 
 # %% ../../nbs/64_calibration.ipynb #f5cc0fbd
 def hidden_genera(
@@ -148,7 +150,7 @@ def hidden_genera(
     genus: np.ndarray,  # number of each class's genus, (classes,)
 ) -> tuple[Evidence, np.ndarray]:  # of the reads for which a class is left; the right column of `log_probs`, the last
     "The reads as if the model had never learned their genus."
-    hidden = same_genus(genus)[y]
+    hidden = same_genus(genus, y)
     some_left = ~hidden.all(1)
     return evidence.take(some_left).hide(hidden[some_left]), np.full(some_left.sum(), -1)
 

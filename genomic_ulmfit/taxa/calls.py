@@ -31,7 +31,7 @@ def assign(
         best = children[probs[np.ix_(reads, children)].argmax(1)]
         sure = probs[reads, best] >= threshold
         row[reads[sure]] = best[sure]
-    return np.where((tree.below[row] > 0).all(1), -1, row)  # a taxon that holds all classes says nothing
+    return np.where(tree.holds_all[row], -1, row)  # a taxon that holds all classes says nothing
 
 # %% ../../nbs/66_calls.ipynb #3b5129f4
 def mean_shares(called: np.ndarray, true: np.ndarray) -> dict:

@@ -39,9 +39,9 @@ def parse_kraken2_line(line: str) -> Kraken2Line:
 
 # %% ../../nbs/63_kraken2.ipynb #bb3af1d5
 def classes_by_taxid(tree: Taxonomy) -> dict[str, np.ndarray]:
-    "For each taxon below the root the classes that its k-mers speak for, (classes,) 0 or 1; zeros for the root."
-    speaks_for = tree.below.copy()
-    speaks_for[0] = 0
+    "For each taxon below the root the numbers of the classes that its k-mers speak for; none for the root."
+    speaks_for = np.split(tree.below.indices, tree.below.indptr[1:-1])
+    speaks_for[0] = speaks_for[0][:0]
     return dict(zip(tree.nodes["taxid"].astype(str), speaks_for))
 
 # %% ../../nbs/63_kraken2.ipynb #42aed5b5
@@ -67,7 +67,7 @@ def read_kraken2(
         matches = np.zeros(len(tree.classes))
         for taxid, number in line.kmers:
             known = taxid in speaks_for
-            if known: matches += number * speaks_for[taxid]
+            if known: matches[speaks_for[taxid]] += number
             some_known |= known
             some_unknown |= not known
         yield Kraken2Read(line.name, rows.get(line.taxid, -1), matches)

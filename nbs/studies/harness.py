@@ -55,6 +55,22 @@ def shared_data(name: str) -> Path:
     )
 
 
+def with_ncbi_taxids(genomes: pd.DataFrame, taxids: Path) -> pd.DataFrame:
+    """The genomes with NCBI's cellular root, domain and kingdom, and a number for each taxon that has one.
+
+    The kingdom of a phylum stands in the note of its row; of one whose kingdom is called unsettled none is taken.
+    """
+    known = pd.read_csv(taxids, sep="\t", dtype=str, keep_default_na=False)
+    number = {(row["rank"], row["name"]): row["taxid"] for row in known.to_dict("records")}
+    settled = known[(known["rank"] == "phylum") & ~known["note"].str.contains("kingdom unsettled")]
+    kingdom = dict(zip(settled["name"], settled["note"].str.extract(r"kingdom \(.*?\): (\w+)")[0].fillna("")))
+    of_ncbi = {"cellular root": "cellular organisms", "domain": "Bacteria"}
+    table = genomes.assign(**of_ncbi, kingdom=genomes["phylum"].map(kingdom).fillna(""))
+    ranks = [*of_ncbi, "kingdom", "phylum", "class", "order", "family", "genus", "species"]
+    numbers = {f"{rank}_taxid": [number.get((rank, name), "") for name in table[rank]] for rank in ranks}
+    return table.assign(**numbers)
+
+
 def labelled(files: dict) -> pd.DataFrame:
     """A row per sequence with the columns sequence and label, from {label: FASTA file}."""
     rows = [(decode_bases(r.codes), label) for label, file in files.items() for r in read_sequences(file)]
