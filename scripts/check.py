@@ -117,7 +117,7 @@ STEPS = {
     "types": ("mypy", check_types),
     "style": ("Cells, functions and modules keep their goals", check_style),
     "notebooks": ("Library notebooks and tutorials", check_notebooks),
-    "reports": ("taxpasta and MultiQC read the report", check_reports),
+    "reports": ("taxpasta, MultiQC and Krona read the report", check_reports),
     "tests": ("pytest", check_tests),
 }
 

@@ -1,7 +1,12 @@
 #!/usr/bin/env python3
-"""Other people's tools read the report of `genomic-ulmfit classify`: taxpasta and MultiQC, in their own environment."""
+"""Other people's tools read the report of `genomic-ulmfit classify`: taxpasta, MultiQC and Krona, in a place of theirs.
+
+Krona is Debian's package radiant, its name for it; where there is no apt-get it is left out, and the last line says so.
+"""
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -9,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from genomic_ulmfit.all import SAMPLE, decode_bases, read_sequences
+from genomic_ulmfit.all import SAMPLE, TaxonModel, decode_bases, read_sequences
 
 BIN = Path(sys.executable).parent
 TOOLS = BIN.parent / "report-tools"
@@ -29,6 +34,41 @@ def install():
         return
     run(sys.executable, "-m", "venv", TOOLS)
     run(TOOLS / "bin/pip", "install", "--quiet", *PACKAGES)
+
+
+def install_krona() -> Path | None:
+    """Krona's folder of programs, unpacked from Debian's package once; None where that can't be had."""
+    place = TOOLS / "krona"
+    if not place.exists() and shutil.which("apt-get") and shutil.which("perl"):
+        with tempfile.TemporaryDirectory() as folder:
+            got = subprocess.run(["apt-get", "download", "radiant"], cwd=folder, capture_output=True)
+            if got.returncode == 0:
+                run("dpkg", "-x", *Path(folder).glob("*.deb"), place)
+    return place / "usr" if place.exists() else None
+
+
+def check_krona(krona: Path, folder: Path, ours: pd.DataFrame):
+    """Krona counts the reads of a taxon and of all below it, by NCBI's numbers."""
+    nodes = TaxonModel.load("bacteria-taxa").tree.nodes
+    numbers = dict(enumerate(nodes["taxid"]))
+    ncbi = nodes[nodes["taxid"] < 2_000_000_000]
+    parents = nodes["parent"].to_list()
+
+    def parent_of(row):
+        """The next taxon above that has a number of NCBI; Krona would make an array as long as the largest number."""
+        row = parents[row]
+        return row if row < 0 or row in ncbi.index else parent_of(row)
+
+    above = [numbers.get(parent_of(row), 0) for row in ncbi.index]
+    lines = zip(ncbi["taxid"], above, ncbi["rank"], ncbi["name"])
+    (folder / "taxonomy.tab").write_text("".join(f"{t}\t0\t{p}\t{rank}\t{name}\n" for t, p, rank, name in lines))
+    lib = krona / "share/perl5/KronaTools/lib"
+    command = ["perl", f"-I{lib}", krona / "bin/ktImportTaxonomy", "-tax", folder, "-m", "3", "-t", "5"]
+    run(*command, "-o", folder / "krona.html", folder / "sample.kreport")
+    page = (folder / "krona.html").read_text(encoding="utf-8", errors="replace")
+    facts = page.split('<node name="Bacillota">')[-1].split("<node")[0]  # those of its own, in no order
+    counts = re.findall(r"<magnitude><val>(\d+)</val>", facts)
+    assert counts == [str(ours.set_index("name")["clade"]["Bacillota"])], f"Krona counts {counts} reads of Bacillota"
 
 
 def report(folder: Path) -> Path:
@@ -56,6 +96,7 @@ def main():
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         ours = pd.read_csv(report(folder), sep="\t", names=["percent", "clade", "own", "code", "taxid", "name"])
+        ours["name"] = ours["name"].str.strip()
         run(
             TOOLS / "bin/taxpasta",
             "standardise",
@@ -74,7 +115,11 @@ def main():
         assert "Kraken" in str(found["report_data_sources"]) and "sample" in str(found["report_data_sources"]), (
             "MultiQC knows no report of Kraken here"
         )
-        print(f"taxpasta and MultiQC read a report of {ours['own'].sum()} reads, {len(theirs)} taxa")
+        krona = install_krona()
+        if krona:
+            check_krona(krona, folder, ours)
+        tools = "taxpasta, MultiQC and Krona" if krona else "taxpasta and MultiQC (no Krona: no apt-get here)"
+        print(f"{tools} read a report of {ours['own'].sum()} reads, {len(theirs)} taxa")
 
 
 if __name__ == "__main__":
