@@ -103,13 +103,13 @@ GOALS = {1000: {"calibrate": "at most 600", "memory": "at most 2000"}, 10_000: {
 def of_number(species: int, found: dict, smallest: dict):
     "The measurements of a number of species."
     goals = GOALS.get(species, {})
-    yield measurement(f"taxa, calibrate, {species}", found["calibrate"], "s", goal=goals.get("calibrate"))
-    yield measurement(f"taxa, peak memory, {species}", found["memory"], "MB", goal=goals.get("memory"))
-    yield measurement(f"taxa, memory before calibrating, {species}", found["before"], "MB")
+    yield measurement(f"taxa-growth, calibrate, {species}", found["calibrate"], "s", goal=goals.get("calibrate"))
+    yield measurement(f"taxa-growth, peak memory, {species}", found["memory"], "MB", goal=goals.get("memory"))
+    yield measurement(f"taxa-growth, memory before calibrating, {species}", found["before"], "MB")
     for name, speed in found["speeds"].items():
         base = smallest["speeds"].get(name)
         yield measurement(
-            f"taxa, classify by {name}, {species}",
+            f"taxa-growth, classify by {name}, {species}",
             speed,
             "reads/s",
             "the smallest number of taxa",

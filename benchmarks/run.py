@@ -2,8 +2,9 @@
 
     python benchmarks/run.py NAME [--quick] [--json FILE]
 
-NAME is one of read, tokenise, load, train, predict, words, growth, taxa-growth. One JSON line per measurement; product and baseline
-are timed in turns in one process. `--quick` ends within 50 seconds on two cores. Nothing of ../shared is needed.
+NAME is one of read, tokenise, load, train, predict, words, growth, taxa-growth. One JSON line per measurement; product
+and baseline are timed in turns in one process. `--quick` ends within 50 seconds on two cores. Nothing of ../shared is
+needed.
 """
 
 import argparse
