@@ -27,6 +27,7 @@ from genomic_ulmfit.nets.heads import classifier
 from genomic_ulmfit.seq.alphabet import decode_bases
 from genomic_ulmfit.taxa.calibrate import LabelledEvidence, threshold_table
 from genomic_ulmfit.taxa.calibration import Evidence, genus_scores
+from genomic_ulmfit.taxa.fitting import fit_calibration
 from genomic_ulmfit.taxa.fusion import (
     exact_only,
     fit_fusion,
@@ -83,7 +84,7 @@ def simulated(seed, n=3000, known=0, shared=1.0):
 
 def test_a_network_that_guesses_takes_nothing_from_the_words():
     evidence, y, genus = simulated(2)
-    together = Calibration.fit(evidence, y, genus)
+    together = fit_calibration(evidence, y, genus)
     fusion = fit_fusion(together, evidence, y, genus, (evidence, y))
     assert fusion.exact.words > 0 and fusion.exact.temperature == 1, "the network's numbers aren't fitted without it"
     new, truth, _ = simulated(3)

@@ -28,8 +28,8 @@ MORE = "Reads are drawn from a corpus, each class equally often, or taken from a
 AUTO = (
     "try a few recipes (k-mers, size, wide branch, rate, with or without bacteria-small) for a short time, keep those "
     "with the lower validation loss, and train the best with half of the budget or more; what is given of --k, "
-    "--stride, --preset, --wide, --placed, --lr and --pretrained all of them have. The budget is for all of it: --minutes at "
-    f"most (default {AUTO_MINUTES}), or --tokens, or --epochs"
+    "--stride, --preset, --wide, --placed, --lr and --pretrained all of them have. The budget is for all of it: "
+    f"--minutes at most (default {AUTO_MINUTES}), or --tokens, or --epochs"
 )
 
 
@@ -47,8 +47,8 @@ def add_arguments(parser):
     wide += "words of 6 to 12 bases that are learned with the rest; unless given, corpora have it where its table has "
     wide += f"room for the genomes, networks from scratch where a table has {MANY:,} training sequences or more"
     parser.add_argument("--wide", action=argparse.BooleanOptionalAction, help=wide)
-    placed = "what stands where, beside the network, for sequences that begin at the same place, such as promoters; unless "
-    placed += f"given, --stranded sequences of one length and up to {FEW} classes have it"
+    placed = "what stands where, beside the network, for sequences that begin at the same place, such as promoters; "
+    placed += f"unless given, --stranded sequences of one length and up to {FEW} classes have it"
     parser.add_argument("--placed", action=argparse.BooleanOptionalAction, help=placed)
     for add in (add_label, add_reads): add(parser)
     add_kmers(parser, by_data=True)

@@ -17,8 +17,9 @@ import pandas as pd
 
 from ..model.model import Predictor
 from ..report.metrics import expected_calibration_error
-from .calibration import Calibration, Evidence, genus_scores, hidden_genera, hidden_species, same_genus
+from .calibration import Calibration, Evidence, genus_scores
 from .calls import assign
+from .fitting import fit_calibration, hidden_genera, hidden_species
 from .fusion import Fusion, fit_fusion, genus_of_outcomes, right_at_price
 from .kraken2 import run_kraken2
 from .model import TaxonModel
@@ -180,7 +181,7 @@ def calibrate(
     look_at = partial(labelled_evidence, model, corpus, label, reads=reads or CALIBRATION_READS, seed=seed, **views)
     held_out = look_at(split=split, kraken2=kraken2)
     learned = look_at(split="train", kraken2=kraken2) if "train" in corpus.splits else held_out
-    model.calibration = Calibration.fit(*held_out, model.genus, learned)
+    model.calibration = fit_calibration(*held_out, model.genus, learned)
     model.fusion = fit_parts(model, held_out, learned) if is_large(model.words) else None
     table = threshold_table(model, held_out, learned)
     model.threshold = chosen_threshold(table)

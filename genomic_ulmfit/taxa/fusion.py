@@ -16,7 +16,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from .calibration import Calibration, Evidence, genus_scores, weighted_parts
+from .calibration import Calibration, Evidence, genus_scores
+from .fitting import fit_calibration, weighted_parts
 
 # %% ../../nbs/64_fusion.ipynb #a2cfa8bf
 def genus_of_outcomes(
@@ -142,7 +143,7 @@ def fit_fusion(
 ) -> Fusion | None:
     "The fusion with the highest likelihood; None where the most probable genus is never wrong, or always."
     def alone(kind) -> Calibration:
-        return Calibration.fit(kind(evidence), y, genus, (kind(learned[0]), learned[1]), unknown)
+        return fit_calibration(kind(evidence), y, genus, (kind(learned[0]), learned[1]), unknown)
 
     alone_each = Fusion(alone(exact_only), alone(network_only))
     outcomes = genus_of_outcomes(genus)
