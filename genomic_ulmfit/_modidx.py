@@ -991,6 +991,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                             'genomic_ulmfit/taxa/confusion.py'),
                                                'genomic_ulmfit.taxa.confusion.read_spread': ( 'confusion.html#read_spread',
                                                                                               'genomic_ulmfit/taxa/confusion.py'),
+                                               'genomic_ulmfit.taxa.confusion.reads_per_class': ( 'confusion.html#reads_per_class',
+                                                                                                  'genomic_ulmfit/taxa/confusion.py'),
                                                'genomic_ulmfit.taxa.confusion.relatives_of': ( 'confusion.html#relatives_of',
                                                                                                'genomic_ulmfit/taxa/confusion.py'),
                                                'genomic_ulmfit.taxa.confusion.relatives_similarities': ( 'confusion.html#relatives_similarities',
