@@ -130,6 +130,11 @@ def page():
                 plain("tokens_genomes"),
             ),
             section(
+                "Tokens at equal minutes, from scratch, validation parts: accuracy (16S), MCC (promoters)",
+                "make study-tokens",
+                plain("tokens_minutes"),
+            ),
+            section(
                 "Counted words beside the demonstration's network: genus of other strains than its own",
                 "make study-counted_words",
                 plain("counted_words"),
