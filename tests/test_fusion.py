@@ -28,13 +28,7 @@ from genomic_ulmfit.seq.alphabet import decode_bases
 from genomic_ulmfit.taxa.calibrate import LabelledEvidence, threshold_table
 from genomic_ulmfit.taxa.calibration import Evidence, genus_scores
 from genomic_ulmfit.taxa.fitting import fit_calibration
-from genomic_ulmfit.taxa.fusion import (
-    exact_only,
-    fit_fusion,
-    genus_of_outcomes,
-    network_only,
-    right_at_price,
-)
+from genomic_ulmfit.taxa.fusion import exact_only, fit_fusion, genus_of_outcomes, network_only, right_at_price
 from genomic_ulmfit.text.task import Classes
 
 GENUS = np.array([0, 0, 1, -1, 2])

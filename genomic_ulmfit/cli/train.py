@@ -67,7 +67,7 @@ def data_arguments(args) -> dict:
 
 def check_placed(args):
     "Raise `InputError` for places where sequences have no direction, or are drawn."
-    if not args.placed or args.stranded and not Path(args.data).is_dir(): return
+    if not args.placed or (args.stranded and not Path(args.data).is_dir()): return
     problem = "is read in both directions, and what stands where says nothing"
     raise InputError(args.data, problem, "Leave --placed away, or give --stranded with a table or FASTA")
 

@@ -146,10 +146,8 @@ class TaskModel(GenomeModel):
 
     @staticmethod
     def network(config: PredictorConfig) -> torch.nn.Module:
-        outputs = config.task.n_outputs
-        read = {"stranded": config.stranded}
-        memories = {"wide": config.wide, "counts": config.counts, "placed": config.placed}
-        return classifier(config.tokenizer, config.preset, outputs, **memories, **read)
+        network = partial(classifier, config.tokenizer, config.preset, config.task.n_outputs, stranded=config.stranded)
+        return network(wide=config.wide, counts=config.counts, placed=config.placed)
 
     @property
     def task(self) -> Task: return self.config.task

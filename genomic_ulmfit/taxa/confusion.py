@@ -136,7 +136,8 @@ def call_drawn(
 def call_four_ways(model: TaxonModel, drawn: DrawnReads, distant: DrawnReads, **how) -> Views:
     "The four calls of drawn reads, and of further reads with more substitutions; `how` goes to `call_drawn`."
     own, class_hidden, genus_hidden = call_drawn(model, drawn, (hide_nothing, hide_class, hide_genus), **how)
-    return Views(own, *call_drawn(model, distant, (hide_nothing,), **how), class_hidden, genus_hidden)
+    (of_distant,) = call_drawn(model, distant, (hide_nothing,), **how)
+    return Views(own, of_distant, class_hidden, genus_hidden)
 
 # %% ../../nbs/71_confusion.ipynb #5e8c1a27
 def draw_for_confusion(

@@ -22,7 +22,7 @@ def hidden_species(
     genus: np.ndarray,  # number of each class's genus, (classes,)
 ) -> tuple[Evidence, np.ndarray]:  # of the reads whose class has a relative; the right column of `log_probs` for each
     "The reads as if the model had never learned their species."
-    has_relative = same_genus(genus, y).sum(1) > 1
+    has_relative = np.flatnonzero(same_genus(genus, y).sum(1) > 1)  # beside itself
     hidden = y[has_relative]
     return evidence.take(has_relative).hide(hidden[:, None] == np.arange(len(genus))), len(genus) + genus[hidden]
 

@@ -183,8 +183,8 @@ class PredictorLearner(GenomeLearner):
         if wide is not None: wide.round_table()
         counts = getattr(network, "counts", None)
         placed = getattr(network, "placed", None)
-        settings = {"wide": wide and wide.wide, "counts": counts and counts.counts, "placed": placed and placed.placed}
-        settings |= reading_of(self.dls)
+        memories = {"wide": wide and wide.wide, "counts": counts and counts.counts, "placed": placed and placed.placed}
+        settings: dict = memories | reading_of(self.dls)
         config = PredictorConfig(self.preset, self.tokenizer, self.task, **settings)
         return Predictor(network, config, self._known(about))
 
