@@ -34,8 +34,8 @@ def hidden_genera(
 ) -> tuple[Evidence, np.ndarray]:  # of the reads for which a class is left; the right column of `log_probs`, the last
     "The reads as if the model had never learned their genus."
     hidden = same_genus(genus, y)
-    some_left = ~hidden.all(1)
-    return evidence.take(some_left).hide(hidden[some_left]), np.full(some_left.sum(), -1)
+    some_left = np.flatnonzero(~hidden.all(1))
+    return evidence.take(some_left).hide(hidden[some_left]), np.full(len(some_left), -1)
 
 # %% ../../nbs/64_fitting.ipynb #2836c3aa
 class WeightedPart(NamedTuple):
