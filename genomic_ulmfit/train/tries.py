@@ -135,6 +135,7 @@ class TryShape(TypedDict):
     wide: bool | None
     lr: Amount
     pretrained: str | None
+    placed: bool | None
     rung: Count
     budget: str
     valid_loss: float | None
