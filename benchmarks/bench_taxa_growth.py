@@ -15,6 +15,7 @@ HERE = Path(__file__).parent
 GENOME = 100_000  # bases of a species
 OF_GENUS = 4  # species
 READS = 4_000  # to classify
+ONE_VIEW = {"both_strands": False, "phases": 1}  # of a read, to be quick
 
 
 def mutated(codes: np.ndarray, rate: float, rng: np.random.Generator) -> np.ndarray:
@@ -39,8 +40,8 @@ def write_genomes(folder: Path, species: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def grow(species: int) -> dict:
-    "Calibrate and classify with so many species; runs in its own process."
+def grow(species: int, views: dict) -> dict:
+    "Calibrate and classify with so many species, reads seen in some views; runs in its own process."
     from genomic_ulmfit.taxa.formats import classify_files
     from genomic_ulmfit.taxa.workflows import calibrate_taxa
     from genomic_ulmfit.text.corpus import GenomeCorpus
@@ -59,7 +60,7 @@ def grow(species: int) -> dict:
         network = learn.to_model()
         before = peak_memory()
         start = time.perf_counter()
-        taxa, _ = calibrate_taxa(network, corpus, table, folder / "model", words="large")
+        taxa, _ = calibrate_taxa(network, corpus, table, folder / "model", words="large", **views)
         calibrated = time.perf_counter() - start
         memory = peak_memory()
         rng = np.random.default_rng(1)
@@ -75,7 +76,7 @@ def grow(species: int) -> dict:
                 continue
             taxa.network = how
             start = time.perf_counter()
-            sample, _ = classify_files(taxa, folder / "reads.fa")
+            sample, _ = classify_files(taxa, folder / "reads.fa", **views)
             speeds[name] = READS / (time.perf_counter() - start)
     print(f"{species} species: {sample.unclassified} of {READS} reads unclassified", file=sys.stderr)
     return {"calibrate": calibrated, "before": before, "memory": memory, "speeds": speeds}
@@ -86,7 +87,7 @@ def measurements(quick: bool):
     found = {}
     for species in (8, 20) if quick else (100, 1000, 10_000):
         done = subprocess.run(
-            [sys.executable, str(HERE / "bench_taxa_growth.py"), str(species)],
+            [sys.executable, str(HERE / "bench_taxa_growth.py"), str(species), json.dumps(ONE_VIEW if quick else {})],
             stdout=subprocess.PIPE,
             text=True,
             cwd=HERE,
@@ -120,4 +121,4 @@ def of_number(species: int, found: dict, smallest: dict):
 
 
 if __name__ == "__main__":
-    print(json.dumps(grow(int(sys.argv[1]))))
+    print(json.dumps(grow(int(sys.argv[1]), json.loads(sys.argv[2]))))
