@@ -18,30 +18,29 @@ READS = 4_000  # to classify
 ONE_VIEW = {"both_strands": False, "phases": 1}  # of a read, to be quick
 
 
-def mutated(codes: np.ndarray, rate: float, rng: np.random.Generator) -> np.ndarray:
-    "The codes with substitutions."
-    hit = rng.random(len(codes)) < rate
-    return np.where(hit, (codes + rng.integers(1, 4, len(codes))) % 4, codes).astype(np.uint8)
-
-
 def write_genomes(folder: Path, species: int) -> pd.DataFrame:
     "A genome of each species to learn from and a piece of another strain; a tenth lies between species of a genus."
+    from genomic_ulmfit.seq.alphabet import DNA
+    from genomic_ulmfit.text.reads import substitute
+
     rng = np.random.default_rng(0)
     rows = []
     for number in range(species):
         if number % OF_GENUS == 0:
-            ancestor = rng.integers(0, 4, GENOME).astype(np.uint8)
-        codes = mutated(ancestor, 0.05, rng)
+            ancestor = rng.integers(0, len(DNA), GENOME).astype(np.uint8)
+        codes = substitute(ancestor, 0.05, rng, DNA)
+        strain = substitute(codes[: GENOME // 5], 0.01, rng, DNA)
         labels = {"species": f"G{number // OF_GENUS} s{number}", "genus": f"G{number // OF_GENUS}"}
-        for split, letters in (("train", codes), ("valid", mutated(codes[: GENOME // 5], 0.01, rng))):
+        for split, genome in (("train", codes), ("valid", strain)):
             name = f"{split}{number}.fa"
-            (folder / name).write_bytes(b">r\n" + np.frombuffer(b"ACGT", np.uint8)[letters].tobytes() + b"\n")
+            (folder / name).write_text(f">r\n{DNA.decode(genome)}\n")
             rows.append({"file": name, "split": split, "domain": "Bacteria", **labels})
     return pd.DataFrame(rows)
 
 
 def grow(species: int, views: dict) -> dict:
     "Calibrate and classify with so many species, reads seen in some views; runs in its own process."
+    from genomic_ulmfit.seq.alphabet import DNA
     from genomic_ulmfit.taxa.formats import classify_files
     from genomic_ulmfit.taxa.workflows import calibrate_taxa
     from genomic_ulmfit.text.corpus import GenomeCorpus
@@ -66,15 +65,11 @@ def grow(species: int, views: dict) -> dict:
         rng = np.random.default_rng(1)
         genomes = [corpus.codes(record) for record in corpus.split("valid").index]
         places = zip(rng.integers(0, len(genomes), READS), rng.integers(0, GENOME // 5 - 150, READS))
-        letters = np.frombuffer(b"ACGT", np.uint8)
-        reads = [letters[genomes[genome][place : place + 150]].tobytes().decode() for genome, place in places]
+        reads = [DNA.decode(genomes[genome][place : place + 150]) for genome, place in places]
         (folder / "reads.fa").write_text("".join(f">{number}\n{read}\n" for number, read in enumerate(reads)))
-        taxa.network = True
         speeds = {}
-        for name, how in (("network and words", True), ("words alone", False)):
-            if not how and taxa.fusion is None:
-                continue
-            taxa.network = how
+        ways = {"network and words": True} | ({"words alone": False} if taxa.fusion else {})
+        for name, taxa.network in ways.items():
             start = time.perf_counter()
             sample, _ = classify_files(taxa, folder / "reads.fa", **views)
             speeds[name] = READS / (time.perf_counter() - start)

@@ -1,13 +1,12 @@
 """Counted words end to end: kept and loaded, resumed, on the command line, in other alphabets; broken folders."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from commands import run
 from fastai.callback.core import Callback
+from folders import changed_settings
 
 from genomic_ulmfit.all import (
     PROTEIN,
@@ -20,9 +19,8 @@ from genomic_ulmfit.all import (
     load_model,
     set_seed,
 )
-from genomic_ulmfit.model.folder import CONFIG, WEIGHTS
+from genomic_ulmfit.model.folder import WEIGHTS
 from genomic_ulmfit.nets.counts import WEIGHT, WEIGHT_OF_READS
-from genomic_ulmfit.seq.files import sha256
 
 PRESET = Preset(8, 12, 1)
 COUNTS = Counts(9, 2**12, weight=0.2)
@@ -116,18 +114,8 @@ def test_proteins_have_words_of_one_strand():
     assert branch.counts.length == 6 and not branch.both_strands and branch.table.std() > 0
 
 
-def broken_folder(model, folder, **changes):
-    """A model folder whose settings of counted words were changed."""
-    path = model.save(folder) / CONFIG
-    known = json.loads(path.read_text())
-    known["settings"]["counts"] |= changes
-    known["files"][WEIGHTS]["sha256"] = sha256(folder / WEIGHTS)
-    path.write_text(json.dumps(known))
-    return folder
-
-
 def test_a_table_larger_than_the_file_is_refused_before_memory_is_taken(table, tmp_path, monkeypatch):
-    folder = broken_folder(learner(table).to_model(), tmp_path / "m", buckets=2**24)
+    folder = changed_settings(learner(table).to_model(), tmp_path / "m", "counts", buckets=2**24)
     monkeypatch.setattr("genomic_ulmfit.model.model.classifier", None)  # would be called to make the network
     with pytest.raises(InputError, match="asks for a network of at least 50,3"):
         load_model(folder)
@@ -136,6 +124,6 @@ def test_a_table_larger_than_the_file_is_refused_before_memory_is_taken(table, t
 def test_other_settings_than_the_weights_are_refused(table, tmp_path):
     model = learner(table).to_model()
     with pytest.raises(InputError, match="does not fit config.json: counts.table"):
-        load_model(broken_folder(model, tmp_path / "m", buckets=2**11))
+        load_model(changed_settings(model, tmp_path / "m", "counts", buckets=2**11))
     with pytest.raises(InputError, match="counts.length"):
-        load_model(broken_folder(model, tmp_path / "n", length=40))
+        load_model(changed_settings(model, tmp_path / "n", "counts", length=40))

@@ -1,12 +1,11 @@
 """Placed words end to end: what they add, kept and loaded, on the command line, in other alphabets; broken folders."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from commands import run
+from folders import changed_settings
 
 from genomic_ulmfit.all import (
     PROTEIN,
@@ -19,8 +18,7 @@ from genomic_ulmfit.all import (
     load_model,
     set_seed,
 )
-from genomic_ulmfit.model.folder import CONFIG, WEIGHTS
-from genomic_ulmfit.seq.files import sha256
+from genomic_ulmfit.model.folder import WEIGHTS
 
 PRESET = Preset(8, 12, 1)
 
@@ -91,22 +89,12 @@ def test_residues_have_places_too():
     assert branch.placed == Placed(12, (1, 2)) and right > 0.8
 
 
-def broken_folder(model, folder, **changes):
-    """A model folder whose settings of placed words were changed."""
-    path = model.save(folder) / CONFIG
-    known = json.loads(path.read_text())
-    known["settings"]["placed"] |= changes
-    known["files"][WEIGHTS]["sha256"] = sha256(folder / WEIGHTS)
-    path.write_text(json.dumps(known))
-    return folder
-
-
 def test_other_settings_than_the_weights_are_refused(table, tmp_path, monkeypatch):
     model = learner(table).to_model()
     with pytest.raises(InputError, match="does not fit config.json: placed.table"):
-        load_model(broken_folder(model, tmp_path / "m", places=39))
+        load_model(changed_settings(model, tmp_path / "m", "placed", places=39))
     with pytest.raises(InputError, match="placed words of 7 letters are too many"):
-        load_model(broken_folder(model, tmp_path / "n", lengths=[7]))
+        load_model(changed_settings(model, tmp_path / "n", "placed", lengths=[7]))
     monkeypatch.setattr("genomic_ulmfit.model.model.classifier", None)  # would be called to make the network
     with pytest.raises(InputError, match="asks for a network of at least 10,8"):
-        load_model(broken_folder(model, tmp_path / "o", places=1000, lengths=[6, 5, 4, 3]))
+        load_model(changed_settings(model, tmp_path / "o", "placed", places=1000, lengths=[6, 5, 4, 3]))

@@ -1,7 +1,5 @@
 """The wide branch end to end: kept and loaded, resumed, thawed, read in strands, in other alphabets; broken folders."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +7,7 @@ import torch
 from fastai.callback.core import Callback
 from fastai.learner import Learner
 from fastai.losses import CrossEntropyLossFlat
+from folders import changed_settings
 
 from genomic_ulmfit.all import (
     DNA,
@@ -22,9 +21,8 @@ from genomic_ulmfit.all import (
     load_model,
     set_seed,
 )
-from genomic_ulmfit.model.folder import CONFIG, WEIGHTS
+from genomic_ulmfit.model.folder import WEIGHTS
 from genomic_ulmfit.nets.wide import WideBranch
-from genomic_ulmfit.seq.files import sha256
 
 PRESET = Preset(8, 12, 1)
 WIDE = Wide((4, 9), buckets=2**10, size=8)
@@ -163,18 +161,8 @@ def test_proteins_have_words_of_one_strand(tmp_path):
     assert not model.model.wide.both_strands
 
 
-def broken_folder(model, folder, **changes):
-    """A model folder whose settings of the wide branch were changed."""
-    path = model.save(folder) / CONFIG
-    known = json.loads(path.read_text())
-    known["settings"]["wide"] |= changes
-    known["files"][WEIGHTS]["sha256"] = sha256(folder / WEIGHTS)
-    path.write_text(json.dumps(known))
-    return folder
-
-
 def test_a_table_larger_than_the_file_is_refused_before_memory_is_taken(trained, tmp_path, monkeypatch):
-    folder = broken_folder(trained.to_model(), tmp_path / "m", buckets=2**24, size=2**16)
+    folder = changed_settings(trained.to_model(), tmp_path / "m", "wide", buckets=2**24, size=2**16)
     monkeypatch.setattr("genomic_ulmfit.model.model.classifier", None)  # would be called to make the network
     with pytest.raises(InputError, match="asks for a network of at least 2,199,023"):
         load_model(folder)
@@ -182,6 +170,6 @@ def test_a_table_larger_than_the_file_is_refused_before_memory_is_taken(trained,
 
 def test_other_settings_than_the_weights_are_refused(trained, tmp_path):
     with pytest.raises(InputError, match="does not fit config.json: wide.words.weight"):
-        load_model(broken_folder(trained.to_model(), tmp_path / "m", lengths=[9]))
+        load_model(changed_settings(trained.to_model(), tmp_path / "m", "wide", lengths=[9]))
     with pytest.raises(InputError, match="wide.lengths.0"):
-        load_model(broken_folder(trained.to_model(), tmp_path / "n", lengths=[40]))
+        load_model(changed_settings(trained.to_model(), tmp_path / "n", "wide", lengths=[40]))

@@ -7,7 +7,6 @@ __all__ = ['MORE', 'AUTO', 'add_arguments', 'data_arguments', 'check_placed', 'r
 
 # %% ../../nbs/cli/40_train.ipynb #a1d8fcfb
 import argparse
-
 from pathlib import Path
 
 from fastai.torch_core import set_seed

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from ..seq.numbers import ragged_ranges
-from ..text.spans import Spans, gather
+from ..text.spans import Spans, gather, letters_skipped
 
 # %% ../../nbs/41_windows.ipynb #ceadf0c3
 class Windows(NamedTuple):
@@ -61,7 +61,7 @@ def viewed_pieces(
     k: int,  # letters in a k-mer: at least so many are left
 ) -> tuple[np.ndarray, np.ndarray]:
     "First letter and length of what a view reads of each window."
-    skipped = np.clip(length - k, 0, view.phase)
+    skipped = letters_skipped(length, k, view.phase)
     return (first if view.reverse else first + skipped), length - skipped
 
 # %% ../../nbs/41_windows.ipynb #77715339

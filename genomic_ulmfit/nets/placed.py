@@ -19,7 +19,7 @@ from torch.nn.functional import embedding_bag
 from .wide import WordBranch, letters_like
 from ..seq.alphabet import Alphabet
 from ..text.kmers import KmerTokenizer
-from ..text.spans import Spans, gather
+from ..text.spans import Spans, gather, letters_skipped
 
 # %% ../../nbs/22_words_placed.ipynb #86b0d034
 LENGTHS = (2, 3, 4)  # bases of a word
@@ -96,7 +96,7 @@ def phase_batches(
     for phase in range(phases):
         for first in range(0, len(spans), bs):
             length = spans.length[first : first + bs]
-            skipped = np.clip(length - tokenizer.k, 0, phase)
+            skipped = letters_skipped(length, tokenizer.k, phase)
             start = spans.start[first : first + bs] + skipped
             codes = gather(spans.codes, start, length - skipped, None, spans.alphabet)
             yield tokenizer.batch(torch.from_numpy(codes))

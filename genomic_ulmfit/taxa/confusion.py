@@ -18,7 +18,7 @@ import pandas as pd
 
 from ..seq.errors import InputError
 from .calibrate import drawn_reads
-from .calibration import Evidence, same_genus
+from .calibration import Evidence, same_class, same_genus
 from .calls import assign, best_class
 from .config import Confusion
 from .kraken2 import run_kraken2
@@ -107,7 +107,7 @@ def hide_nothing(evidence: Evidence, truth: np.ndarray, genus: np.ndarray) -> Ev
 
 def hide_class(evidence: Evidence, truth: np.ndarray, genus: np.ndarray) -> Evidence:
     "As if the class of each read had never been learned."
-    return evidence.hide(truth[:, None] == np.arange(len(genus)))
+    return evidence.hide(same_class(truth, len(genus)))
 
 
 def hide_genus(evidence: Evidence, truth: np.ndarray, genus: np.ndarray) -> Evidence:

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from genomic_ulmfit.taxa.calibration import (
-    Calibration, Evidence, genus_scores, mean_of_runners_up, runners_up, same_genus,
+    Calibration, Evidence, genus_scores, mean_of_runners_up, runners_up, same_class, same_genus,
 )
 
 # %% ../../nbs/64_fitting.ipynb #9991d852
@@ -24,7 +24,7 @@ def hidden_species(
     "The reads as if the model had never learned their species."
     has_relative = np.flatnonzero(same_genus(genus, y).sum(1) > 1)  # beside itself
     hidden = y[has_relative]
-    return evidence.take(has_relative).hide(hidden[:, None] == np.arange(len(genus))), len(genus) + genus[hidden]
+    return evidence.take(has_relative).hide(same_class(hidden, len(genus))), len(genus) + genus[hidden]
 
 # %% ../../nbs/64_fitting.ipynb #f5cc0fbd
 def hidden_genera(

@@ -53,11 +53,14 @@ class Taxonomy:
     def above(self) -> np.ndarray: return rows_by_rank(self.nodes["rank"], self.parents)  # (nodes, ranks)
 
     @cached_property
-    def below(self) -> sparse.csr_array: return rows_below(self.parents, self.rows)  # 0 or 1, (nodes, classes)
+    def lineages(self) -> np.ndarray: return lineage_rows(self.parents)  # upwards, -1 above the root, (nodes, levels)
+
+    @cached_property
+    def below(self) -> sparse.csr_array: return rows_below(self.lineages, self.rows)  # 0 or 1, (nodes, classes)
 
     def holds(self, nodes: np.ndarray, classes: np.ndarray) -> np.ndarray:
         "Whether each node is or stands above the class beside it, of arrays of one length; a row of -1 does not."
-        return (nodes >= 0) & (lineage_rows(self.parents)[self.rows[classes]] == nodes[:, None]).any(1)
+        return (nodes >= 0) & (self.lineages[self.rows[classes]] == nodes[:, None]).any(1)
 
     @cached_property
     def holds_all(self) -> np.ndarray: return np.diff(self.below.indptr) == len(self.classes)  # (nodes,) bool
@@ -69,9 +72,7 @@ class Taxonomy:
 
     def lineage(self, row: int) -> list[int]:
         "Rows from the root down to a node."
-        upward = [row]
-        while (parent := int(self.parents[upward[-1]])) >= 0: upward.append(parent)
-        return upward[::-1]
+        return [node for node in self.lineages[row, ::-1].tolist() if node >= 0]
 
     def find(self, taxon: str | int) -> int:
         "The row of a taxid or a name. Raises `KeyError` where there is none, or several of that name."
@@ -85,7 +86,7 @@ class Taxonomy:
         more: Sequence[int] | np.ndarray = (),  # rows of further nodes that have probability of their own
     ) -> np.ndarray:  # (reads, nodes)
         "The probability of each node: the sum over the classes, and the nodes `more`, below it."
-        below = rows_below(self.parents, np.concatenate([self.rows, np.asarray(more, np.int64)]))
+        below = rows_below(self.lineages, np.concatenate([self.rows, np.asarray(more, np.int64)]))
         return (below @ probs.T).T
 
 # %% ../../nbs/60_taxonomy.ipynb #cbd285da

@@ -18,7 +18,7 @@ from ..seq.alphabet import Alphabet, check_alphabet
 from ..seq.errors import check_number
 from .corpus import GenomeCorpus
 from .kmers import KmerTokenizer
-from .spans import SpanBatches, Spans, gather
+from .spans import SpanBatches, Spans, gather, letters_skipped
 from .task import Classes, Task
 from .windows import preview_rows
 
@@ -85,8 +85,7 @@ def draw_phases(
     rng: np.random.Generator,
 ) -> np.ndarray:  # (rows,) int64
     "Letters to leave out at the start of each sequence."
-    phase = rng.integers(tokenizer.stride, size=len(length))
-    return np.minimum(phase, np.maximum(length - tokenizer.k, 0))
+    return letters_skipped(length, tokenizer.k, rng.integers(tokenizer.stride, size=len(length)))
 
 # %% ../../nbs/15_reads.ipynb #d26c8981
 class LabelledReads(ReadBatches):

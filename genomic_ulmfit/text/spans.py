@@ -99,6 +99,15 @@ def gather(
     if rows.max(initial=0) > alphabet.padding: raise ValueError("there are codes that stand for no letter: damaged?")
     return rows
 
+# %% ../../nbs/12_spans.ipynb #4431cbab
+def letters_skipped(
+    length: np.ndarray,  # letters of each sequence, (sequences,)
+    k: int,  # letters of a k-mer
+    phase,  # letters to leave out: a number, or one for each sequence
+) -> np.ndarray:  # (sequences,)
+    "Letters that are left out of sequences which are read in a phase."
+    return np.clip(length - k, 0, phase)
+
 # %% ../../nbs/12_spans.ipynb #b3aadb8d
 def warn_of_short(spans: Spans, tokenizer: KmerTokenizer) -> int:
     "Count sequences without a single k-mer, and warn where there are any."

@@ -22,7 +22,7 @@ from fastai.optimizer import OptimWrapper
 from fastcore.basics import patch
 from fastcore.foundation import L
 
-from ..model.config import ModelConfig, PredictorConfig
+from ..model.config import MEMORIES, ModelConfig, PredictorConfig
 from ..model.model import LanguageModel, Predictor, pretrained_model
 from ..nets.awdlstm import Preset, get_preset, language_model, lm_groups
 from ..nets.heads import classifier_groups
@@ -181,10 +181,9 @@ class PredictorLearner(GenomeLearner):
         network = deepcopy(self.model)
         wide = getattr(network, "wide", None)  # a network of one's own may be another
         if wide is not None: wide.round_table()
-        counts = getattr(network, "counts", None)
-        placed = getattr(network, "placed", None)
-        memories = {"wide": wide and wide.wide, "counts": counts and counts.counts, "placed": placed and placed.placed}
-        settings: dict = memories | reading_of(self.dls)
+        branches = {name: getattr(network, name, None) for name in MEMORIES}
+        settings: dict = {name: branch and getattr(branch, name) for name, branch in branches.items()}
+        settings |= reading_of(self.dls)
         config = PredictorConfig(self.preset, self.tokenizer, self.task, **settings)
         return Predictor(network, config, self._known(about))
 

@@ -11,8 +11,8 @@ from fastai.data.core import DataLoaders
 
 from ..nets.awdlstm import Preset
 from ..nets.counts import WEIGHT, WEIGHT_OF_READS, CountedWords, Counts, default_counts
-from ..nets.placed import MOST_PLACES, Placed, PlacedWords, default_placed
 from ..nets.heads import ReadClassifier, classifier
+from ..nets.placed import MOST_PLACES, Placed, PlacedWords, default_placed
 from ..nets.wide import Wide, default_wide
 from ..text.block import Kmerize
 from ..text.kmers import KmerTokenizer
