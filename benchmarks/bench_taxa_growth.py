@@ -68,7 +68,7 @@ def grow(species: int, views: dict) -> dict:
         reads = [DNA.decode(genomes[genome][place : place + 150]) for genome, place in places]
         (folder / "reads.fa").write_text("".join(f">{number}\n{read}\n" for number, read in enumerate(reads)))
         speeds = {}
-        ways = {"network and words": True} | ({"words alone": False} if taxa.fusion else {})
+        ways = {"network and words": True} | ({"words alone": False} if taxa.words_first else {})
         for name, taxa.network in ways.items():
             start = time.perf_counter()
             sample, _ = classify_files(taxa, folder / "reads.fa", **views)

@@ -13,9 +13,10 @@ __all__ = ['InputError', 'Alphabet', 'DNA', 'PROTEIN', 'encode_bases', 'decode_b
            'Predictor', 'load_model', 'load_genome_model', 'load_predictor', 'pretrained_models',
            'EarlyStoppingCallback', 'set_seed', 'GenomeLearner', 'genome_classifier_learner', 'genome_lm_learner',
            'search_to_folder', 'Taxonomy', 'read_taxonomy', 'taxonomy_from_gtdb', 'taxonomy_from_ncbi',
-           'taxonomy_from_table', 'WordTable', 'build_words', 'Calibration', 'Fusion', 'TaxonModel', 'rank_figures',
-           'calibrate', 'Sample', 'classify_files', 'read_agents', 'fit_confusion', 'screen_sample', 'compare',
-           'write_screen', 'calibrate_taxa', 'screen_files', 'evaluate', 'predict_file', 'run_demo']
+           'taxonomy_from_table', 'WordTable', 'build_words', 'Calibration', 'LengthCalibration', 'WordsFirst',
+           'TaxonModel', 'rank_figures', 'calibrate', 'Sample', 'classify_files', 'read_agents', 'fit_confusion',
+           'screen_sample', 'compare', 'write_screen', 'calibrate_taxa', 'screen_files', 'evaluate', 'predict_file',
+           'run_demo']
 
 # %% ../nbs/99_all.ipynb #6db41713
 from fastai.callback.tracker import EarlyStoppingCallback
@@ -45,8 +46,8 @@ from .taxa.calibrate import calibrate
 from .taxa.calibration import Calibration
 from .taxa.confusion import fit_confusion
 from .taxa.formats import classify_files
-from .taxa.fusion import Fusion
 from .taxa.calls import rank_figures
+from .taxa.lengths import LengthCalibration
 from .taxa.model import TaxonModel
 from .taxa.page import write_screen
 from .taxa.sample import Sample
@@ -55,6 +56,7 @@ from genomic_ulmfit.taxa.taxonomy import (
     Taxonomy, read_taxonomy, taxonomy_from_gtdb, taxonomy_from_ncbi, taxonomy_from_table,
 )
 from .taxa.words import WordTable, build_words
+from .taxa.words_first import WordsFirst
 from .taxa.workflows import calibrate_taxa, screen_files
 from .tasks.evaluate import evaluate
 from .tasks.predict import predict_file
@@ -85,7 +87,8 @@ _all_ = [
     "EarlyStoppingCallback", "set_seed", "GenomeLearner", "genome_classifier_learner", "genome_lm_learner",
     "search_to_folder",
     "Taxonomy", "read_taxonomy", "taxonomy_from_gtdb", "taxonomy_from_ncbi", "taxonomy_from_table",
-    "WordTable", "build_words", "Calibration", "Fusion", "TaxonModel", "rank_figures", "calibrate", "Sample",
+    "WordTable", "build_words", "Calibration", "LengthCalibration", "WordsFirst",
+    "TaxonModel", "rank_figures", "calibrate", "Sample",
     "classify_files", "read_agents", "fit_confusion", "screen_sample", "compare", "write_screen", "calibrate_taxa",
     "screen_files", "evaluate", "predict_file", "run_demo",
 ]

@@ -272,7 +272,8 @@ READERS = {
     "corpus/bases.bin": lambda path: read_windows(path.parent),
     "corpus/corpus.json": lambda path: read_windows(path.parent),
     "corpus/records.tsv": lambda path: read_windows(path.parent),
-    **{name: read_words for name in ("words/words.json", "words/words.bin", "packed/words.json", "packed/words.xz")},
+    **{name: read_words for name in (
+        "words/words.json", "words/starts.bin", "words/classes.bin", "packed/words.json", "packed/words.z")},
     **{f"model/{name}": lambda path: load_model(path.parent, "cpu") for name in ("config.json", "model.safetensors")},
 }
 # command and file that is damaged -> the same

@@ -96,20 +96,6 @@ def taxa(split):
     return blanks(rows[rows["split"] == split].drop(columns=["split", "seconds"])) if len(rows) else None
 
 
-def taxa_distance():
-    """A row per method and bin of distance."""
-    rows = Results("taxa_distance").rows()
-    return (
-        blanks(
-            pd.concat([pd.DataFrame(r["bins"]).assign(method=r["method"]) for r in rows.to_dict("records")])
-            .set_index("method")
-            .reset_index()
-        )
-        if len(rows)
-        else None
-    )
-
-
 def page():
     """The whole page."""
     return HEAD + "".join(
@@ -143,6 +129,12 @@ def page():
                 "Counted words beside learned words: genus of 16S reads, validation parts",
                 "make study-counted_words",
                 plain("counted_words_16s"),
+            ),
+            section("Other changes to training: MCC, validation parts", "make study-tries", plain("tries")),
+            section(
+                "Counted words heard in training: genus of other strains (valid)",
+                "make study-tries",
+                plain("tries_counts"),
             ),
             section(
                 "The language model bacteria-small: bits per base", "make study-bacterial_lm", plain("bacterial_lm")
@@ -187,48 +179,20 @@ def page():
                 "make study-taxa",
                 plain("taxa_words"),
             ),
-            section(
-                "A second opinion beside small words: which tool, on the same reads",
-                "make study-taxa",
-                plain("taxa_second"),
-            ),
             section("Which taxon: reads of strains never seen (`test`)", "make study-taxa", taxa("test")),
             section(
                 "Which taxon: reads of species never seen (`test_novel_species`)",
                 "make study-taxa",
                 taxa("test_novel_species"),
             ),
+            section("Which taxon: real reads of one known organism a file", "make study-taxa", plain("taxa_real")),
             section(
-                "Which taxon: at Kraken2's price in wrong reads and in calls on hidden genera, "
-                "and where a tenth of the reads is wrong",
+                "Which taxon: error of how sure a model is of the most probable genus",
                 "make study-taxa",
-                plain("taxa_prices"),
+                plain("taxa_calibration"),
             ),
             section(
-                "Which taxon: network and words fused read by read, at the same prices; "
-                "genera unseen because they are hidden, and because the network never learned them",
-                "make study-taxa",
-                plain("taxa_fusion"),
-            ),
-            section("Which taxon: the select agents' own genomes", "make study-taxa", plain("taxa_agents")),
-            section(
-                "Which taxon: by distance to the nearest training genome (Mash), "
-                "150 bases, both test splits, means over reads",
-                "make study-taxa",
-                taxa_distance(),
-            ),
-            section(
-                "Which taxon: calibration error of the most probable known species, `test`",
-                "make study-taxa",
-                plain("taxa_calibration", "bins"),
-            ),
-            section(
-                "Which taxon: AUROC of scores for species never seen against strains of known ones",
-                "make study-taxa",
-                plain("taxa_novelty"),
-            ),
-            section(
-                "Which taxon: reads of people, mice and plants, share given to any taxon, a genus, a species",
+                "Which taxon: reads of people, mice, plants and repeats, share given to any taxon, a genus, a species",
                 "make study-taxa",
                 plain("taxa_strangers"),
             ),

@@ -44,7 +44,7 @@ def check_kraken2(
     model: TaxonModel,
 ):
     "Raise `InputError` for Kraken2's output that the model doesn't weigh."
-    if not path or model.calibration.kraken2: return
+    if not path or model.calibration.uses_kraken2: return
     remedy = "Calibrate it with the database (`genomic-ulmfit calibrate --kraken2 DB`), or leave --kraken2 away"
     raise InputError(path, "can't be weighed: the model was calibrated without Kraken2's output", remedy)
 
@@ -55,7 +55,7 @@ def check_network(
 ):
     "Raise `InputError` for a model that was not calibrated to do without its network."
     if asked_for in (None, model.network): return
-    remedy = "Calibrate it with `--words large`, or leave --no-network away"
+    remedy = "Calibrate it with `--words small` or `large`, or leave --no-network away"
     raise InputError("the model", "can't do without its network: it has no calibration of exact matches alone", remedy)
 
 

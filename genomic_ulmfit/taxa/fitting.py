@@ -6,6 +6,7 @@
 __all__ = ['SEARCH', 'hidden_species', 'hidden_genera', 'weighted_parts', 'likelihood', 'fit_calibration']
 
 # %% ../../nbs/64_fitting.ipynb #368dd6c6
+from dataclasses import asdict, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -161,14 +162,26 @@ SEARCH = {  # where the search for each number starts, its lowest and highest va
 PULL = 1e-4  # nats for a distance of 1 from the start: keeps numbers finite where no read is told wrong
 
 
-def most_likely(parts: list[WeightedPart], genus: np.ndarray, names: list[str]) -> Calibration:
-    "The calibration with the highest likelihood; only the numbers named are fitted."
-    start, low, high = np.array([SEARCH[name] for name in names]).T
+def numbers_of(calibration: Calibration) -> dict[str, float]:
+    "What is searched for: the logarithm of the temperature, and the other numbers as they are."
+    return asdict(calibration) | {"temperature": float(np.log(calibration.temperature))}
+
+
+def most_likely(
+    parts: list[WeightedPart],
+    genus: np.ndarray,  # number of each class's genus, (classes,); -1 without one
+    names: list[str],  # of the numbers that are fitted
+    known: Calibration | None = None,  # where the search starts; the others stay as they are there
+) -> Calibration:
+    "The calibration with the highest likelihood."
+    begin = numbers_of(known) if known else {name: limits[0] for name, limits in SEARCH.items()}
+    start = np.array([begin[name] for name in names])
+    low, high = np.array([SEARCH[name][1:] for name in names]).T
 
     def calibration(values: np.ndarray) -> Calibration:
         numbers = dict(zip(names, values.tolist()))
         if "temperature" in numbers: numbers["temperature"] = float(np.exp(numbers["temperature"]))
-        return Calibration(**numbers)
+        return replace(known or Calibration(), **numbers)
 
     asked_for = [list(SEARCH).index(name) for name in names]
 
@@ -188,7 +201,8 @@ def fit_calibration(
     genus: np.ndarray,  # number of each class's genus, (classes,); -1 without one
     learned: tuple[Evidence, np.ndarray] | None = None,  # reads to hide classes from; the same unless given
     unknown: tuple[float, float] = (0.15, 0.15),  # shares of reads of unknown species and genera to expect
+    known: Calibration | None = None,  # of more reads: what these don't tell stays as it is there
 ) -> Calibration:
     "The calibration with the highest likelihood; without genera, nothing is unknown."
     parts = weighted_parts(evidence, y, genus, learned or (evidence, y), unknown)
-    return most_likely(parts, genus, identifiable(evidence, genus, len(parts) > 1))
+    return most_likely(parts, genus, identifiable(evidence, genus, len(parts) > 1), known)

@@ -56,7 +56,7 @@ def mixed(numbers: np.ndarray) -> np.ndarray:
     return h ^ (h >> np.uint64(31))
 
 # %% ../../nbs/61_sketches.ipynb #5da4d395
-SMALL = 64  # one word in so many makes a table that travels
+SMALL = 16  # one word in so many makes a table that travels: 8 words in a read of 150 bases, 4 in one of 100
 SKETCH = 16  # one 14-base word in so many is in the sketch of a read
 CLASS_BITS = np.uint64(16)  # of an entry of a table, the lowest
 CLASS_MASK = np.uint64(2**16 - 1)  # where these bits are set

@@ -38,11 +38,19 @@ from .words import WordTable, build_words
 from ..text.corpus import GenomeCorpus
 
 # %% ../../nbs/75_workflows.ipynb #68cd940f
-def build_sized_words(corpus: GenomeCorpus, label: str, folder: Path, classes: Sequence[str], size: str) -> WordTable:
-    "A table of words, `large` or `small`. Raises `InputError` for a folder that exists."
-    if size == "large": return build_words(corpus, label, folder, classes)
+def build_sized_words(
+    corpus: GenomeCorpus,
+    label: str,  # label column that holds the classes
+    folder: Path,  # to make
+    classes: Sequence[str],
+    size: str,  # "large" or "small"
+    progress: Callable = lambda records: records,  # wraps the list of records
+) -> WordTable:
+    "A table of words. Raises `InputError` for a folder that exists."
+    if size == "large": return build_words(corpus, label, folder, classes, progress=progress)
     with TemporaryDirectory() as place:
-        return build_words(corpus, label, Path(place) / "words", classes, one_in=SMALL).pack(folder)
+        table = build_words(corpus, label, Path(place) / "words", classes, one_in=SMALL, progress=progress)
+        return table.pack(folder)
 
 # %% ../../nbs/75_workflows.ipynb #73423fad
 @contextmanager
@@ -52,12 +60,13 @@ def built_words(
     out: Path,  # folder of the model
     classes: Sequence[str],
     size: str | None,  # "large", "small", or None for no words
+    progress: Callable = lambda records: records,  # wraps the list of records
 ) -> Iterator[WordTable | None]:
     "A table of words beside the folder of the model, which no other process writes meanwhile; then it is removed."
     folder = out.with_name(f"{out.name}.words")
     with held(out):
         shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
-        try: yield build_sized_words(corpus, label, folder, classes, size) if size else None
+        try: yield build_sized_words(corpus, label, folder, classes, size, progress) if size else None
         finally: shutil.rmtree(folder, ignore_errors=True)
 
 # %% ../../nbs/75_workflows.ipynb #7e25c2de
@@ -88,6 +97,7 @@ def calibrate_taxa(
     kraken2=None,  # folder of a database of Kraken2, whose matches are weighed in, and then needed to classify
     seed: int = 0,
     overwrite: bool = False,  # replace another model in `out`, or an earlier calibration
+    progress: Callable = lambda records: records,  # wraps the records that words are taken from, as `progress_bar`
     **views,  # how reads are judged: `both_strands`, `phases`, … as in `TaxonModel.evidence`
 ) -> CalibratedTaxa:
     """Put a tree over the classes of a classifier, fit its confidence and threshold, measure its confusions, save it.
@@ -100,7 +110,7 @@ def calibrate_taxa(
     corpus = corpus if isinstance(corpus, GenomeCorpus) else GenomeCorpus(corpus)
     tree = read_taxonomy(lineages, model.task.names, label, taxdump)
     corpus.split(split)  # there it is, or says so
-    with built_words(corpus, label, Path(out), model.task.names, words) as table:
+    with built_words(corpus, label, Path(out), model.task.names, words, progress) as table:
         taxa = TaxonModel(model, tree, table)
         figures = calibrate(taxa, corpus, label, split, seed=seed, kraken2=kraken2, **views)
         if "train" in corpus.splits: fit_confusion(taxa, corpus, label, seed=seed, kraken2=kraken2, **views)
