@@ -11,8 +11,11 @@ import sys
 
 from .arguments import add_json, add_seed, add_views, share, views_of, write_json
 from ..seq.errors import InputError
+from ..seq.files import check_outputs
 from ..taxa.formats import classify_files
 from ..taxa.model import TaxonModel
+from ..taxa.sample_page import write_sample_page
+from ..taxa.workflows import sample_name
 
 # %% ../../nbs/cli/70_classify.ipynb #5f0efe15
 MORE = "Without any output named it prints Kraken's report."
@@ -27,6 +30,8 @@ def add_arguments(parser):
     parser.add_argument("--output", metavar="FILE", help="Kraken's line per read to write")
     table = "Parquet to write: a row per read with all ranks and probabilities"
     parser.add_argument("--table", metavar="FILE", help=table)
+    page = "HTML page to write: a picture that zooms, taxa, how sure they are, what stayed unknown and why"
+    parser.add_argument("--page", metavar="FILE", help=page)
     parser.add_argument("--threshold", type=share, help="least confidence of a taxon (default: the model's)")
     kraken2 = "`kraken2 --output` of the same reads, for a model that was calibrated with it"
     parser.add_argument("--kraken2", metavar="FILE", help=kraken2)
@@ -61,6 +66,7 @@ def check_network(
 
 def run(args):
     "Give each read, or read pair, to a taxon, and write the sample in Kraken's formats."
+    check_outputs([args.page], [args.reads, args.mates, args.kraken2])
     model = TaxonModel.load(args.model, network=args.network)
     check_network(args.network, model)
     check_kraken2(args.kraken2, model)
@@ -72,5 +78,7 @@ def run(args):
     classified = f"{sample.reads - sample.unclassified:,} of {sample.reads:,} {kind}"
     network = "" if model.network else ", network off (--network turns it on)"
     print(f"{summary}; {classified} classified at a confidence of {threshold:.2f}{network}", file=sys.stderr)
-    if not any(outputs.values()) and not args.json: print(sample.kreport(), end="")
-    write_json(args.json, {"model": str(args.model), "threshold": threshold, **sample.to_dict()})
+    figures = {"model": str(args.model), "threshold": threshold, **sample.to_dict()}
+    if args.page: write_sample_page(args.page, {sample_name(args.reads, args.mates): figures})
+    if not any([*outputs.values(), args.page, args.json]): print(sample.kreport(), end="")
+    write_json(args.json, figures)

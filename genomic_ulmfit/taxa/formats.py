@@ -160,12 +160,13 @@ class SampleShape(TypedDict):
 
 def read_sample(
     file,  # JSON written by `classify --json`
-) -> dict:  # as of `Sample.to_dict`
+    shape=SampleShape,  # what is asked of it
+) -> dict:  # as of `Sample.to_dict`, as far as it is asked for
     "The counts of a sample. Raises `InputError` for a file that isn't such JSON."
     file = Path(file)
     remedy = "Give the files that `genomic-ulmfit classify --json` wrote"
     if not file.is_file(): raise InputNotFoundError(file, "no such file", remedy)
-    try: counts = checked(SampleShape, json.loads(file.read_text(encoding="utf-8")), file)
+    try: counts = checked(shape, json.loads(file.read_text(encoding="utf-8")), file)
     except ValueError as error: raise InputError(file, f"is not the JSON of a sample ({error})", remedy) from error
     given = sum(taxon["reads"] for taxon in counts["taxa"])
     twice = [taxid for taxid, times in Counter(taxon["taxid"] for taxon in counts["taxa"]).items() if times > 1]
