@@ -123,13 +123,14 @@ def classify_files(
     threshold: float | None = None,  # the model's unless given
     overlaps: bool = False,  # keep words of the reads for `Sample.overlaps`, which a screen asks for
     interleaved: bool = False,  # mates follow each other in the one file
+    trimmer: Callable | None = None,  # cuts ends off reads: a `Trimmer`, which counts what it does
     **kwargs,  # of `TaxonModel.classify`, such as `kraken2`
 ) -> tuple[Sample, ReadSummary]:
     "Classify the reads of a file, or of two files of mates. Raises `InputError` for bad files, and for no reads."
     check_outputs([report, output, table], [first, second, kwargs.get("kraken2")])
     sample = Sample(model.tree)
     summary = ReadSummary()
-    records = read_pairs(first, second, summary, interleaved)
+    records = read_pairs(first, second, summary, interleaved, trimmer)
     with ExitStack() as stack:
         asked_for = [(lines_writer, output), (table_writer, table)]
         writers = [stack.enter_context(writer(path, model.tree)) for writer, path in asked_for if path]
