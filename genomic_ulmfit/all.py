@@ -14,8 +14,8 @@ __all__ = ['InputError', 'Alphabet', 'DNA', 'PROTEIN', 'encode_bases', 'decode_b
            'EarlyStoppingCallback', 'set_seed', 'GenomeLearner', 'genome_classifier_learner', 'genome_lm_learner',
            'search_to_folder', 'Taxonomy', 'read_taxonomy', 'taxonomy_from_gtdb', 'taxonomy_from_ncbi',
            'taxonomy_from_table', 'WordTable', 'build_words', 'Calibration', 'Fusion', 'TaxonModel', 'rank_figures',
-           'calibrate', 'Sample', 'classify_files', 'Trimmer', 'read_agents', 'fit_confusion', 'screen_sample',
-           'compare', 'write_screen', 'calibrate_taxa', 'screen_files', 'write_sample_page', 'evaluate', 'predict_file',
+           'calibrate', 'Sample', 'classify_files', 'read_agents', 'fit_confusion', 'screen_sample', 'compare',
+           'write_screen', 'calibrate_taxa', 'screen_files', 'write_sample_page', 'Trimmer', 'evaluate', 'predict_file',
            'run_demo']
 
 # %% ../nbs/99_all.ipynb #6db41713
@@ -89,6 +89,6 @@ _all_ = [
     "search_to_folder",
     "Taxonomy", "read_taxonomy", "taxonomy_from_gtdb", "taxonomy_from_ncbi", "taxonomy_from_table",
     "WordTable", "build_words", "Calibration", "Fusion", "TaxonModel", "rank_figures", "calibrate", "Sample",
-    "classify_files", "Trimmer", "read_agents", "fit_confusion", "screen_sample", "compare", "write_screen", "calibrate_taxa",
-    "screen_files", "write_sample_page", "evaluate", "predict_file", "run_demo",
+    "classify_files", "read_agents", "fit_confusion", "screen_sample", "compare", "write_screen", "calibrate_taxa",
+    "screen_files", "write_sample_page", "Trimmer", "evaluate", "predict_file", "run_demo",
 ]

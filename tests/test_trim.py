@@ -10,10 +10,15 @@ from commands import fails, run
 
 from genomic_ulmfit.seq.alphabet import DNA
 from genomic_ulmfit.taxa.pairs import read_pairs
-from genomic_ulmfit.taxa.trim import ADAPTERS, Trimmer
+from genomic_ulmfit.taxa.trim import Trimmer
 
 pytest.importorskip("cutadapt")
 
+ADAPTERS = {  # as Illumina writes them
+    "TruSeq": "AGATCGGAAGAGCACACGTCTGAACTCCAGTCA",
+    "TruSeq, mates": "AGATCGGAAGAGCGTCGTGTAGGGAAAGAGTGT",
+    "Nextera": "CTGTCTCTTATACACATCT",
+}
 READS, LENGTH = 300, 150
 RNG = np.random.default_rng(0)
 

@@ -56,8 +56,8 @@ class TrimCounts:
         text = f"{self.trimmed:,} of {self.reads:,} reads trimmed, {removed}"
         if self.emptied: text += f", {self.emptied:,} reads to nothing"
         if self.min_quality: text += f", {self.masked:,} bases below a quality of {self.min_quality} read as N"
-        if self.no_qualities: text += f"; {self.no_qualities:,} reads have no qualities (FASTA): only adapters can be cut off"
-        return text
+        if not self.no_qualities: return text
+        return f"{text}; {self.no_qualities:,} reads have no qualities (FASTA): only adapters can be cut off"
 
 # %% ../../nbs/62_trim.ipynb #5660af42
 class Trimmer:
