@@ -117,7 +117,7 @@ def test_names_are_no_html(name, tmp_path):
 
 # ---------------------------------------------------------------- a browser
 
-BROWSERS = ("chromium", "chromium-headless-shell", "google-chrome", "chromium-browser")
+BROWSERS = ("google-chrome", "chromium-headless-shell", "chromium", "chromium-browser")
 PRESS = """<script>
 const named = name => [...document.querySelectorAll("svg")[0].querySelectorAll(".sector")]
   .find(sector => sector.getAttribute("aria-label").startsWith(name));
@@ -141,9 +141,13 @@ def test_the_picture_zooms_in_a_browser(tmp_path):
     nodes = pd.DataFrame({"name": ["all", "a", "a1", "a2", "b"], "note": "x", "parent": [-1, 0, 1, 1, 0]})
     picture = sunburst(nodes, {"one": np.array([9, 6, 5, 1, 3]), "two": np.array([9, 2, 2, 0, 0])}, "things")
     page = tmp_path / "page.html"
-    page.write_text(f"<!doctype html><meta charset=utf-8><body>{picture}{PRESS}</body>", encoding="utf-8")
+    page.write_text(
+        f"<!doctype html><meta charset=utf-8><title>A page</title><body>{picture}{PRESS}</body>", encoding="utf-8"
+    )
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", page.as_uri()]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
-    steps = json.loads("".join(Elements(shown).text))
+    if "<title>A page</title>" not in shown:
+        pytest.skip("the browser opens no file here")  # as where it is kept apart from the disk
+    steps = json.loads("".join(Elements(shown).text).partition("A page")[2])
     whole, of_a = [[4, 2], "all"], [[2, 1], "all > a"]
     assert steps == [whole, of_a, whole, of_a, whole]
