@@ -87,6 +87,7 @@ def run(args):
     if trimmer:
         figures["trimming"] = asdict(trimmer.counts)
         print(trimmer.counts, file=sys.stderr)
-    if args.page: write_sample_page(args.page, {sample_name(args.reads, args.mates): figures})
+    name = "standard input" if args.reads == "-" else sample_name(args.reads, args.mates)
+    if args.page: write_sample_page(args.page, {name: figures})
     if not any([*outputs.values(), args.page, args.json]): print(sample.kreport(), end="")
     write_json(args.json, figures)
