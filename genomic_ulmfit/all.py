@@ -15,8 +15,8 @@ __all__ = ['InputError', 'Alphabet', 'DNA', 'PROTEIN', 'encode_bases', 'decode_b
            'search_to_folder', 'Taxonomy', 'read_taxonomy', 'taxonomy_from_gtdb', 'taxonomy_from_ncbi',
            'taxonomy_from_table', 'WordTable', 'build_words', 'Calibration', 'LengthCalibration', 'WordsFirst',
            'TaxonModel', 'rank_figures', 'calibrate', 'Sample', 'classify_files', 'read_agents', 'fit_confusion',
-           'screen_sample', 'compare', 'write_screen', 'calibrate_taxa', 'screen_files', 'evaluate', 'predict_file',
-           'run_demo']
+           'screen_sample', 'compare', 'write_screen', 'calibrate_taxa', 'screen_files', 'write_sample_page', 'Trimmer',
+           'evaluate', 'predict_file', 'run_demo']
 
 # %% ../nbs/99_all.ipynb #6db41713
 from fastai.callback.tracker import EarlyStoppingCallback
@@ -51,10 +51,12 @@ from .taxa.lengths import LengthCalibration
 from .taxa.model import TaxonModel
 from .taxa.page import write_screen
 from .taxa.sample import Sample
+from .taxa.sample_page import write_sample_page
 from .taxa.screen import compare, screen_sample
 from genomic_ulmfit.taxa.taxonomy import (
     Taxonomy, read_taxonomy, taxonomy_from_gtdb, taxonomy_from_ncbi, taxonomy_from_table,
 )
+from .taxa.trim import Trimmer
 from .taxa.words import WordTable, build_words
 from .taxa.words_first import WordsFirst
 from .taxa.workflows import calibrate_taxa, screen_files
@@ -90,5 +92,5 @@ _all_ = [
     "WordTable", "build_words", "Calibration", "LengthCalibration", "WordsFirst",
     "TaxonModel", "rank_figures", "calibrate", "Sample",
     "classify_files", "read_agents", "fit_confusion", "screen_sample", "compare", "write_screen", "calibrate_taxa",
-    "screen_files", "evaluate", "predict_file", "run_demo",
+    "screen_files", "write_sample_page", "Trimmer", "evaluate", "predict_file", "run_demo",
 ]

@@ -43,6 +43,7 @@ COMMANDS = {
     "classify --output": "classify bacteria-taxa {reads} --fast --output {out}",
     "classify --table": "classify bacteria-taxa {reads} --fast --table {out}",
     "classify --json": "classify bacteria-taxa {reads} --fast --json {out}",
+    "classify --page": "classify bacteria-taxa {reads} --fast --page {out}",
     "merge --out": "merge {samples}/a.json {samples}/b.json --out {out}",
     "screen --out": "screen bacteria-taxa {reads} --fast --out {out}",
     "evaluate --json": "evaluate {clf} {corpus} --label genus --split valid --reads 100 --fast --json {out}",

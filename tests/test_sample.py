@@ -54,6 +54,7 @@ def everything(sample) -> list:
     """All that can be asked of a sample."""
     sets = [[c] for c in range(CLASSES)] + [[0, 1], list(range(CLASSES))]
     arrays = (sample.direct, sample.best, sample.close, sample.kraken2, sample.sketched, sample.probability)
+    arrays += (sample.confidence, sample.unknown)
     return [
         sample.kreport(),
         json.dumps(sample.to_dict()),

@@ -92,6 +92,26 @@ def test_samples_merge_into_one_table(taxa, reads, tmp_path, capsys):
     fails(capsys, "merge {tmp}/none.json --out {tmp}/y", names=["none.json", "no such file"], tmp=tmp_path)
 
 
+def test_pages_of_one_sample_and_of_two(taxa, reads, tmp_path, capsys):
+    unknown = [np.full(150, 4), np.zeros(2, int)]  # N, and shorter than a k-mer
+    for name, some in (("one", reads[:20] + unknown), ("two", reads[20:50])):
+        write_reads(tmp_path / f"{name}.fq", some)
+        outputs = "--json {sample}.json --page {sample}.html"
+        run("classify {taxa}/m {sample}.fq --fast " + outputs, taxa=taxa, sample=tmp_path / name)
+    assert capsys.readouterr().out == "", "no report is printed beside a page"
+    counts = json.loads((tmp_path / "one.json").read_text())
+    assert counts["unknown"]["no_kmer"] == 2 and sum(counts["unknown"].values()) == counts["unclassified"]
+    page = (tmp_path / "one.html").read_text()
+    assert f'<h1>Reads by taxon: one</h1>\n<p class="lead">one: {len(reads[:20]) + 2} reads.' in page
+    assert f"at a confidence of {TaxonModel.load(taxa / 'm').threshold:.2f}." in page
+    run("merge {tmp}/one.json {tmp}/two.json --page {tmp}/both.html", tmp=tmp_path)
+    both = (tmp_path / "both.html").read_text()
+    assert both.count("<svg") == 2 and "two: 30 reads." in both and "<th>share, %: two</th>" in both
+    fails(capsys, "merge {tmp}/one.json --page {tmp}/one.json", names=["one.json", "at once"], tmp=tmp_path)
+    fails(capsys, "merge {tmp}/one.json", names=["--page"], tmp=tmp_path)
+    fails(capsys, "classify {taxa}/m {tmp}/one.fq --page {tmp}/no/x", names=["no/x"], taxa=taxa, tmp=tmp_path)
+
+
 def test_report_on_standard_output_and_threshold(taxa, reads, tmp_path, capsys):
     write_reads(tmp_path / "a.fq", reads)
 

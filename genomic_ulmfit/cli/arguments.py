@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Parser', 'count', 'add_seed', 'add_json', 'add_kmers', 'add_label', 'add_reads', 'add_budget', 'budget_of',
-           'add_views', 'views_of', 'only_results', 'write_json']
+           'add_views', 'views_of', 'add_trim', 'trimmer_of', 'only_results', 'write_json']
 
 # %% ../../nbs/cli/00_arguments.ipynb #bccd9b99
 import argparse
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ..nets.awdlstm import PRESETS
 from ..seq.files import written
+from ..taxa.trim import Trimmer
 from ..train.budget import MOST_PASSES, PATIENCE
 from ..train.runs import DRAWN, GIVEN
 
@@ -135,6 +136,20 @@ def add_views(parser: Parser):
 def views_of(args) -> dict:
     "How `predict_proba` shall look at a read."
     return {"both_strands": False, "phases": 1} if args.fast else {}
+
+# %% ../../nbs/cli/00_arguments.ipynb #fad357f1
+def add_trim(parser: Parser):
+    "`--trim` and `--min-quality`."
+    ends = "ends of low quality (below 20, by BWA's algorithm) and adapters (TruSeq, Nextera)"
+    trim = f"cut {ends} off raw reads of Illumina; pip install 'genomic_ulmfit[trim]'"
+    parser.add_argument("--trim", action="store_true", help=trim)
+    quality = "read single bases below this quality as N (default 0: none)"
+    parser.add_argument("--min-quality", metavar="N", type=int, default=0, help=quality)
+
+
+def trimmer_of(args) -> Trimmer | None:
+    "What trims the reads, if anything was asked for."
+    return Trimmer(args.trim, args.min_quality) if args.trim or args.min_quality else None
 
 # %% ../../nbs/cli/00_arguments.ipynb #71aa1d8f
 _RESULTS: ContextVar = ContextVar("_RESULTS", default=None)  # where JSON goes, while what is for people goes elsewhere

@@ -8,11 +8,17 @@ __all__ = ['MORE', 'add_arguments', 'check_kraken2', 'check_network', 'run']
 # %% ../../nbs/cli/70_classify.ipynb #768dcc8b
 import argparse
 import sys
+from dataclasses import asdict
 
-from .arguments import add_json, add_seed, add_views, share, views_of, write_json
+from genomic_ulmfit.cli.arguments import (
+    add_json, add_seed, add_trim, add_views, share, trimmer_of, views_of, write_json,
+)
 from ..seq.errors import InputError
+from ..seq.files import check_outputs
 from ..taxa.formats import classify_files
 from ..taxa.model import TaxonModel
+from ..taxa.sample_page import write_sample_page
+from ..taxa.workflows import sample_name
 
 # %% ../../nbs/cli/70_classify.ipynb #5f0efe15
 MORE = "Without any output named it prints Kraken's report."
@@ -27,6 +33,8 @@ def add_arguments(parser):
     parser.add_argument("--output", metavar="FILE", help="Kraken's line per read to write")
     table = "Parquet to write: a row per read with all ranks and probabilities"
     parser.add_argument("--table", metavar="FILE", help=table)
+    page = "HTML page to write: a picture that zooms, taxa, how sure they are, what stayed unknown and why"
+    parser.add_argument("--page", metavar="FILE", help=page)
     parser.add_argument("--threshold", type=share, help="least confidence of a taxon (default: the model's)")
     kraken2 = "`kraken2 --output` of the same reads, for a model that was calibrated with it"
     parser.add_argument("--kraken2", metavar="FILE", help=kraken2)
@@ -35,6 +43,7 @@ def add_arguments(parser):
     network = "show reads to the network, or judge by exact matches alone, which is faster (default: the model's)"
     parser.add_argument("--network", action=argparse.BooleanOptionalAction, help=network)
     add_views(parser)
+    add_trim(parser)
     add_seed(parser, random=False)
     add_json(parser)
 
@@ -61,16 +70,24 @@ def check_network(
 
 def run(args):
     "Give each read, or read pair, to a taxon, and write the sample in Kraken's formats."
+    check_outputs([args.page], [args.reads, args.mates, args.kraken2])
+    trimmer = trimmer_of(args)
     model = TaxonModel.load(args.model, network=args.network)
     check_network(args.network, model)
     check_kraken2(args.kraken2, model)
     threshold = model.call_threshold if args.threshold is None else args.threshold
     outputs = {"report": args.report, "output": args.output, "table": args.table}
-    judged = {"threshold": threshold, "kraken2": args.kraken2, "interleaved": args.interleaved, **views_of(args)}
-    sample, summary = classify_files(model, args.reads, args.mates, **outputs, **judged)
+    judged = {"threshold": threshold, "kraken2": args.kraken2, "interleaved": args.interleaved, "trimmer": trimmer}
+    sample, summary = classify_files(model, args.reads, args.mates, **outputs, **judged, **views_of(args))
     kind = "pairs" if args.mates or args.interleaved else "reads"
     classified = f"{sample.reads - sample.unclassified:,} of {sample.reads:,} {kind}"
     network = "" if model.network else ", network off (--network turns it on)"
     print(f"{summary}; {classified} classified at a confidence of {threshold:.2f}{network}", file=sys.stderr)
-    if not any(outputs.values()) and not args.json: print(sample.kreport(), end="")
-    write_json(args.json, {"model": str(args.model), "threshold": threshold, **sample.to_dict()})
+    figures = {"model": str(args.model), "threshold": threshold, **sample.to_dict()}
+    if trimmer:
+        figures["trimming"] = asdict(trimmer.counts)
+        print(trimmer.counts, file=sys.stderr)
+    name = "standard input" if args.reads == "-" else sample_name(args.reads, args.mates)
+    if args.page: write_sample_page(args.page, {name: figures})
+    if not any([*outputs.values(), args.page, args.json]): print(sample.kreport(), end="")
+    write_json(args.json, figures)

@@ -87,7 +87,7 @@ def threads(number: int | None) -> Iterator[None]:
     finally: torch.set_num_threads(before)
 
 
-OUTPUTS = ("json", "report", "output", "table")  # arguments that name files to write
+OUTPUTS = ("json", "report", "output", "table", "page")  # arguments that name files to write
 
 
 @contextmanager

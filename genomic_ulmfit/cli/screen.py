@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from .arguments import add_json, add_seed, add_views, views_of, write_json
+from .arguments import add_json, add_seed, add_trim, add_views, trimmer_of, views_of, write_json
 from ..taxa.screen import ABSENT, UNKNOWN
 from ..taxa.workflows import SampleFiles, ScreenedFiles, files_of_sample, screen_files
 
@@ -34,6 +34,7 @@ def add_arguments(parser):
     parser.add_argument("--control", metavar="FILE", help=control)
     parser.add_argument("--overwrite", action="store_true", help="replace a screen that is there")
     add_views(parser)
+    add_trim(parser)
     add_seed(parser, random=False)
     add_json(parser)
 
@@ -61,8 +62,10 @@ def run(args):
     "Screen samples for the agents of a list."
     samples = [named_sample(text) for text in args.samples]
     control = named_sample(args.control) if args.control else None
+    trimmer = trimmer_of(args)
     more = {"agents": args.agents, "kraken2": args.kraken2, "overwrite": args.overwrite, **views_of(args)}
-    counted = lambda name, summary: print(f"{name}: {summary}", file=sys.stderr)
-    screened = screen_files(args.model, samples, args.out, control, progress=counted, **more)
+    said = lambda: f"; {trimmer.take()}" if trimmer else ""  # of one sample
+    counted = lambda name, summary: print(f"{name}: {summary}{said()}", file=sys.stderr)
+    screened = screen_files(args.model, samples, args.out, control, progress=counted, trimmer=trimmer, **more)
     print_screen(screened)
     write_json(args.json, json.loads((Path(args.out) / "screen.json").read_text()))

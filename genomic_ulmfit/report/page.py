@@ -7,7 +7,7 @@ __all__ = ['svg', 'section', 'write_page']
 
 # %% ../../nbs/33_page.ipynb #374a2c82
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -29,22 +29,24 @@ def section(
     text: Sequence[str] = (),  # paragraphs
     table: pd.DataFrame | None = None,  # cells are printed as they are
     own: str = "",  # first cell of the row to set off
-    figures: dict[str, Figure] | None = None,  # caption -> figure
+    figures: Mapping[str, Figure | str] | None = None,  # caption -> figure, or markup as it is
 ) -> dict:
     "A part of a page, in the form the template takes."
     cells = None
     if table is not None: cells = {"columns": list(table.columns), "rows": table.to_numpy().tolist(), "own": own}
-    pictures = [{"caption": caption, "svg": svg(fig)} for caption, fig in (figures or {}).items()]
+    markup = {caption: fig if isinstance(fig, str) else svg(fig) for caption, fig in (figures or {}).items()}
+    pictures = [{"caption": caption, "svg": text} for caption, text in markup.items()]
     return {"title": title, "text": list(text), "table": cells, "figures": pictures}
 
 # %% ../../nbs/33_page.ipynb #f87deddf
-def _template() -> jinja2.Template:
-    "The page with its gaps."
+def template(
+    name: str,  # file beside this module, e.g. `page.html.j2`
+) -> jinja2.Template:
+    "HTML with gaps; what fills them is escaped, and a gap without a value is an error."
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    source = files("genomic_ulmfit.report").joinpath("page.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(source)
+    return environment.from_string(files("genomic_ulmfit.report").joinpath(name).read_text(encoding="utf-8"))
 
 # %% ../../nbs/33_page.ipynb #50515f75
 def write_page(
@@ -56,6 +58,6 @@ def write_page(
     footer: str = "",
 ) -> Path:
     "Write a self-contained HTML page."
-    html = _template().render(title=title, lead=lead, notes=notes, sections=sections, footer=footer)
+    html = template("page.html.j2").render(title=title, lead=lead, notes=notes, sections=sections, footer=footer)
     Path(path).write_text(html, encoding="utf-8")
     return Path(path)

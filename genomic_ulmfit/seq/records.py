@@ -209,6 +209,7 @@ def read_sequences(
     summary: ReadSummary | None = None,  # counts are added to it
     unique_ids: bool = False,  # refuse a second record with the same id (holds the ids in memory)
     alphabet: Alphabet | None = None,  # what the sequences are; the summary's unless given, DNA where there is none
+    edit: Callable | None = None,  # what becomes of each record of dnaio, with its qualities, before it is translated
 ) -> Iterator[SequenceRecord]:  # records in file order
     """Stream the records of a sequence file.
 
@@ -226,6 +227,7 @@ def read_sequences(
             summary.files += 1
             kind = _sniff(path, stream)
             records = _FORMATS[kind].parse(bounded(path, stream, _FORMATS[kind].mark), kind)
+            if edit is not None: records = map(edit, records)
             for block in _blocks(records, _FORMATS[kind].block):
                 for parsed, codes in zip(block, _encode_block(path, block, summary)):
                     last, description = _split_header(parsed.name)

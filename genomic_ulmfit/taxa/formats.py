@@ -123,13 +123,14 @@ def classify_files(
     threshold: float | None = None,  # the model's unless given
     overlaps: bool = False,  # keep words of the reads for `Sample.overlaps`, which a screen asks for
     interleaved: bool = False,  # mates follow each other in the one file
+    trimmer: Callable | None = None,  # cuts ends off reads: a `Trimmer`, which counts what it does
     **kwargs,  # of `TaxonModel.classify`, such as `kraken2`
 ) -> tuple[Sample, ReadSummary]:
     "Classify the reads of a file, or of two files of mates. Raises `InputError` for bad files, and for no reads."
     check_outputs([report, output, table], [first, second, kwargs.get("kraken2")])
     sample = Sample(model.tree)
     summary = ReadSummary()
-    records = read_pairs(first, second, summary, interleaved)
+    records = read_pairs(first, second, summary, interleaved, trimmer)
     with ExitStack() as stack:
         asked_for = [(lines_writer, output), (table_writer, table)]
         writers = [stack.enter_context(writer(path, model.tree)) for writer, path in asked_for if path]
@@ -160,12 +161,13 @@ class SampleShape(TypedDict):
 
 def read_sample(
     file,  # JSON written by `classify --json`
-) -> dict:  # as of `Sample.to_dict`
+    shape=SampleShape,  # what is asked of it
+) -> dict:  # as of `Sample.to_dict`, as far as it is asked for
     "The counts of a sample. Raises `InputError` for a file that isn't such JSON."
     file = Path(file)
     remedy = "Give the files that `genomic-ulmfit classify --json` wrote"
     if not file.is_file(): raise InputNotFoundError(file, "no such file", remedy)
-    try: counts = checked(SampleShape, json.loads(file.read_text(encoding="utf-8")), file)
+    try: counts = checked(shape, json.loads(file.read_text(encoding="utf-8")), file)
     except ValueError as error: raise InputError(file, f"is not the JSON of a sample ({error})", remedy) from error
     given = sum(taxon["reads"] for taxon in counts["taxa"])
     twice = [taxid for taxid, times in Counter(taxon["taxid"] for taxon in counts["taxa"]).items() if times > 1]

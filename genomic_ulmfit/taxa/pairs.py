@@ -6,7 +6,7 @@
 __all__ = ['without_mate_mark', 'read_name', 'are_mates', 'interleaved_pairs', 'read_pairs']
 
 # %% ../../nbs/62_pairs.ipynb #a2553a1c
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import zip_longest
 from pathlib import Path
 
@@ -42,11 +42,11 @@ def check_mates(first, second, number: int, record: SequenceRecord | None, mate:
     raise InputError(second, problem, "Give files with the same reads in the same order")
 
 # %% ../../nbs/62_pairs.ipynb #7a70c4b7
-def interleaved_pairs(first, second, summary: ReadSummary | None) -> Iterator[tuple[SequenceRecord, ...]]:
+def interleaved_pairs(first, second, summary: ReadSummary | None, edit=None) -> Iterator[tuple[SequenceRecord, ...]]:
     "The pairs of a file of mates that follow each other. Raises `InputError` where two don't, and for a second file."
     if second is not None:
         raise InputError(second, "is a second file of interleaved mates", "Give one file, or leave --interleaved away")
-    records = read_sequences(first, summary)
+    records = read_sequences(first, summary, edit=edit)
     mates = zip_longest(records, records)  # one stream, two at a time
     for number, (record, mate) in enumerate(mates, 1):
         check_mates(first, first, number, record, mate)
@@ -58,17 +58,18 @@ def read_pairs(
     second=None,  # the mates, in the same order
     summary: ReadSummary | None = None,  # counts are added to it
     interleaved: bool = False,  # mates follow each other in the one file
+    edit: Callable | None = None,  # as of `read_sequences`, such as a `Trimmer`
 ) -> Iterator[tuple[SequenceRecord, ...]]:  # (record,) of one file, (record, mate) of two or of interleaved mates
     "Stream the reads of a file or of a pair of files. Raises `InputError` where two don't fit each other, or are one."
     if interleaved:
-        yield from interleaved_pairs(first, second, summary)
+        yield from interleaved_pairs(first, second, summary, edit)
         return
     if second is None:
-        for record in read_sequences(first, summary): yield (record,)
+        for record in read_sequences(first, summary, edit=edit): yield (record,)
         return
     if Path(first).resolve() == Path(second).resolve():
         raise InputError(second, "is paired with itself", "Give the file of the mates")
-    both = zip_longest(read_sequences(first, summary), read_sequences(second, summary))
+    both = zip_longest(read_sequences(first, summary, edit=edit), read_sequences(second, summary, edit=edit))
     for number, (record, mate) in enumerate(both, 1):
         check_mates(first, second, number, record, mate)
         yield record, mate

@@ -213,6 +213,7 @@ def screen_files(
     kraken2: Sequence | None = None,  # of each sample, and last of the control, a file of `kraken2 --output`
     progress: Callable[[str, ReadSummary], object] | None = None,  # called with each sample that was counted
     overwrite: bool = False,  # replace a screen that is there
+    trimmer: Callable | None = None,  # as of `classify_files`
     **views,  # how reads are judged: `both_strands`, `phases`, … as in `TaxonModel.evidence`
 ) -> ScreenedFiles:
     """Screen samples for the agents of a list; write the page, its tables, and Kraken's report of each sample.
@@ -232,7 +233,7 @@ def screen_files(
     totals: dict[str, int] = {}
     with written_folder(out) as folder:
         for name, first, second, matches in files:
-            more = {"overlaps": True, "kraken2": matches, **views}
+            more = {"overlaps": True, "kraken2": matches, "trimmer": trimmer, **views}
             if name in empty: sample, summary = Sample(taxa.tree), ReadSummary()
             else: sample, summary = classify_files(taxa, first, second, folder / f"{name}.kreport", **more)
             screens[name] = screen_sample(sample, taxa, listed)
