@@ -174,6 +174,7 @@ def most_likely(
     known: Calibration | None = None,  # where the search starts; the others stay as they are there
 ) -> Calibration:
     "The calibration with the highest likelihood."
+    if not names: return known or Calibration()  # nothing can be found out
     begin = numbers_of(known) if known else {name: limits[0] for name, limits in SEARCH.items()}
     start = np.array([begin[name] for name in names])
     low, high = np.array([SEARCH[name][1:] for name in names]).T
