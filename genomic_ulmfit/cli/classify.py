@@ -8,10 +8,14 @@ __all__ = ['MORE', 'add_arguments', 'check_kraken2', 'check_network', 'run']
 # %% ../../nbs/cli/70_classify.ipynb #768dcc8b
 import argparse
 import sys
+from functools import partial
 
-from .arguments import add_json, add_seed, add_views, share, views_of, write_json
+from genomic_ulmfit.cli.arguments import (
+    add_dask, add_json, add_seed, add_views, share, views_of, workers_of, write_json,
+)
 from ..seq.errors import InputError
-from ..taxa.formats import classify_files
+from ..taxa.cluster import parts_on
+from ..taxa.formats import classify_files, parts_here
 from ..taxa.model import TaxonModel
 
 # %% ../../nbs/cli/70_classify.ipynb #5f0efe15
@@ -35,6 +39,7 @@ def add_arguments(parser):
     network = "show reads to the network, or judge by exact matches alone, which is faster (default: the model's)"
     parser.add_argument("--network", action=argparse.BooleanOptionalAction, help=network)
     add_views(parser)
+    add_dask(parser)
     add_seed(parser, random=False)
     add_json(parser)
 
@@ -67,7 +72,9 @@ def run(args):
     threshold = model.call_threshold if args.threshold is None else args.threshold
     outputs = {"report": args.report, "output": args.output, "table": args.table}
     judged = {"threshold": threshold, "kraken2": args.kraken2, "interleaved": args.interleaved, **views_of(args)}
-    sample, summary = classify_files(model, args.reads, args.mates, **outputs, **judged)
+    with workers_of(args) as workers:
+        parts = partial(parts_on, workers) if workers else parts_here
+        sample, summary = classify_files(model, args.reads, args.mates, **outputs, **judged, parts=parts)
     kind = "pairs" if args.mates or args.interleaved else "reads"
     classified = f"{sample.reads - sample.unclassified:,} of {sample.reads:,} {kind}"
     network = "" if model.network else ", network off (--network turns it on)"

@@ -8,11 +8,13 @@ __all__ = ['MORE', 'add_arguments', 'print_screen', 'named_sample', 'run']
 # %% ../../nbs/cli/85_screen.ipynb #1c09bc74
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
-from .arguments import add_json, add_seed, add_views, views_of, write_json
+from .arguments import add_dask, add_json, add_seed, add_views, views_of, workers_of, write_json
+from ..taxa.cluster import count_samples_on
 from ..taxa.screen import ABSENT, UNKNOWN
-from ..taxa.workflows import SampleFiles, ScreenedFiles, files_of_sample, screen_files
+from ..taxa.workflows import SampleFiles, ScreenedFiles, count_samples, files_of_sample, screen_files
 
 # %% ../../nbs/cli/85_screen.ipynb #e93bd423
 MORE = "Writes report.html, screen.tsv, screen.json, and Kraken's report of each sample."
@@ -34,6 +36,7 @@ def add_arguments(parser):
     parser.add_argument("--control", metavar="FILE", help=control)
     parser.add_argument("--overwrite", action="store_true", help="replace a screen that is there")
     add_views(parser)
+    add_dask(parser)
     add_seed(parser, random=False)
     add_json(parser)
 
@@ -63,6 +66,8 @@ def run(args):
     control = named_sample(args.control) if args.control else None
     more = {"agents": args.agents, "kraken2": args.kraken2, "overwrite": args.overwrite, **views_of(args)}
     counted = lambda name, summary: print(f"{name}: {summary}", file=sys.stderr)
-    screened = screen_files(args.model, samples, args.out, control, progress=counted, **more)
+    with workers_of(args) as workers:
+        count = partial(count_samples_on, workers) if workers else count_samples
+        screened = screen_files(args.model, samples, args.out, control, progress=counted, count=count, **more)
     print_screen(screened)
     write_json(args.json, json.loads((Path(args.out) / "screen.json").read_text()))
