@@ -15,7 +15,8 @@ __all__ = ['InputError', 'Alphabet', 'DNA', 'PROTEIN', 'encode_bases', 'decode_b
            'search_to_folder', 'Taxonomy', 'read_taxonomy', 'taxonomy_from_gtdb', 'taxonomy_from_ncbi',
            'taxonomy_from_table', 'WordTable', 'build_words', 'Calibration', 'Fusion', 'TaxonModel', 'rank_figures',
            'calibrate', 'Sample', 'classify_files', 'read_agents', 'fit_confusion', 'screen_sample', 'compare',
-           'write_screen', 'calibrate_taxa', 'screen_files', 'evaluate', 'predict_file', 'run_demo']
+           'write_screen', 'calibrate_taxa', 'screen_files', 'cluster_client', 'Workers', 'classify_files_on',
+           'evaluate', 'predict_file', 'run_demo']
 
 # %% ../nbs/99_all.ipynb #6db41713
 from fastai.callback.tracker import EarlyStoppingCallback
@@ -43,6 +44,8 @@ from .seq.tables import read_table
 from .taxa.agents import read_agents
 from .taxa.calibrate import calibrate
 from .taxa.calibration import Calibration
+from .taxa.cluster import cluster_client
+from .taxa.cluster import cluster_client
 from .taxa.confusion import fit_confusion
 from .taxa.formats import classify_files
 from .taxa.fusion import Fusion
@@ -55,6 +58,7 @@ from genomic_ulmfit.taxa.taxonomy import (
     Taxonomy, read_taxonomy, taxonomy_from_gtdb, taxonomy_from_ncbi, taxonomy_from_table,
 )
 from .taxa.words import WordTable, build_words
+from .taxa.workers import Workers, classify_files_on
 from .taxa.workflows import calibrate_taxa, screen_files
 from .tasks.evaluate import evaluate
 from .tasks.predict import predict_file
@@ -87,5 +91,5 @@ _all_ = [
     "Taxonomy", "read_taxonomy", "taxonomy_from_gtdb", "taxonomy_from_ncbi", "taxonomy_from_table",
     "WordTable", "build_words", "Calibration", "Fusion", "TaxonModel", "rank_figures", "calibrate", "Sample",
     "classify_files", "read_agents", "fit_confusion", "screen_sample", "compare", "write_screen", "calibrate_taxa",
-    "screen_files", "evaluate", "predict_file", "run_demo",
+    "screen_files", "cluster_client", "Workers", "classify_files_on", "evaluate", "predict_file", "run_demo",
 ]

@@ -13,8 +13,9 @@ from distributed import WorkerPlugin
 from genomic_ulmfit.all import TaxonModel
 from genomic_ulmfit.seq.alphabet import decode_bases
 from genomic_ulmfit.seq.errors import InputError
-from genomic_ulmfit.taxa.cluster import Workers, classify_files_on, cluster_client, in_order
+from genomic_ulmfit.taxa.cluster import cluster_client, in_order
 from genomic_ulmfit.taxa.formats import classify_files
+from genomic_ulmfit.taxa.workers import Workers, classify_files_on
 
 LINEAGES = "genus\tdomain\nAlpha\tBacteria\nBeta\tBacteria\n"
 CALIBRATE = "calibrate {models}/clf {corpus} --lineages {taxa}/lineages.tsv --label genus --out {taxa}/m --fast"
@@ -25,7 +26,7 @@ OUTPUTS = ("report", "output", "table")
 
 @pytest.fixture(scope="module")
 def taxa(models, corpus, tmp_path_factory):
-    """Folder of a calibrated model (`m`), 2,000 reads (`a.fq`), what one process makes of them, and a list of agents."""
+    """Folder of a calibrated model (`m`), 2,000 reads (`a.fq`), what one process makes of them, a list of agents."""
     folder = tmp_path_factory.mktemp("taxa on a cluster")
     (folder / "lineages.tsv").write_text(LINEAGES)
     (folder / "agents.tsv").write_text("agent\ttaxa\nthe alpha\tAlpha\n")
@@ -39,7 +40,7 @@ def taxa(models, corpus, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client():
-    """Two workers that nobody kills."""
+    """Two workers; one that is killed is started again."""
     with cluster_client("local:2") as client:
         yield client
 
@@ -76,15 +77,17 @@ class DiesOnce(WorkerPlugin):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_worker_that_dies_at_work_loses_nothing(taxa, tmp_path):
-    with cluster_client("local:2") as client:
-        client.register_plugin(DiesOnce(tmp_path / "died"))
+def test_a_worker_that_dies_at_work_loses_nothing(client, taxa, tmp_path):
+    client.register_plugin(DiesOnce(tmp_path / "died"), name="dies once")
+    try:
         classify_on(client, taxa, tmp_path)
+    finally:
+        client.unregister_worker_plugin("dies once")
     assert (tmp_path / "died").exists()
     assert_same_files(tmp_path, taxa)
 
 
-def test_a_worker_that_dies_with_answers_loses_nothing(taxa, tmp_path):
+def test_a_worker_that_dies_with_answers_loses_nothing(client, taxa, tmp_path):
     """The reads come through a pipe that stops; a worker is killed that holds answers which nobody has fetched."""
     pipe = tmp_path / "pipe.fq"
     os.mkfifo(pipe)
@@ -98,17 +101,16 @@ def test_a_worker_that_dies_with_answers_loses_nothing(taxa, tmp_path):
             stream.flush()
             while not (holders := [worker for worker, keys in client.has_what().items() if keys]):
                 time.sleep(0.05)
-            killed.append(pids[holders[0]])
+            killed.extend(client.run(os.getpid, workers=holders[:1]).values())
             os.kill(killed[0], signal.SIGKILL)
             stream.write(text[ahead:])
 
-    with cluster_client("local:2") as client:
-        pids = client.run(os.getpid)
-        writer = threading.Thread(target=write_and_kill)
-        writer.start()
-        classify_on(client, taxa, tmp_path, reads=pipe)
-        writer.join()
-        assert killed[0] in pids.values() and killed[0] not in client.run(os.getpid).values()
+    client.wait_for_workers(2, 60)
+    writer = threading.Thread(target=write_and_kill)
+    writer.start()
+    classify_on(client, taxa, tmp_path, reads=pipe)
+    writer.join()
+    assert killed and killed[0] not in client.run(os.getpid).values()
     assert_same_files(tmp_path, taxa)
 
 
@@ -142,11 +144,11 @@ def test_bad_addresses_and_models(client, taxa, tmp_path, capsys):
     classify = "classify {taxa}/m {taxa}/a.fq --fast --report {tmp}/r --dask "
     places = {"taxa": taxa, "tmp": tmp_path}
     fails(capsys, classify + "node7", names=["node7: is no address", "local:4", "tcp://host:8786"], **places)
-    with pytest.raises(InputError, match="no scheduler of Dask answers there"), cluster_client("tcp://127.0.0.1:1", 0.5):
-        pass
+    with pytest.raises(InputError, match="no scheduler of Dask answers there"):
+        with cluster_client("tcp://127.0.0.1:1", 0.5):
+            pass
     workers = Workers(client, taxa / "m")
     model = TaxonModel.load(taxa / "m")
-    client.run(os.environ.update, {"UNUSED": "1"})
     (taxa / "m").rename(taxa / "gone")
     try:
         with pytest.raises(InputError, match="no such model folder"):

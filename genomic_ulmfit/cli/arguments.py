@@ -17,7 +17,8 @@ from pathlib import Path
 
 from ..nets.awdlstm import PRESETS
 from ..seq.files import written
-from ..taxa.cluster import Workers, cluster_client
+from ..taxa.cluster import cluster_client
+from ..taxa.workers import Workers
 from ..train.budget import MOST_PASSES, PATIENCE
 from ..train.runs import DRAWN, GIVEN
 

@@ -14,9 +14,9 @@ from genomic_ulmfit.cli.arguments import (
     add_dask, add_json, add_seed, add_views, share, views_of, workers_of, write_json,
 )
 from ..seq.errors import InputError
-from ..taxa.cluster import parts_on
 from ..taxa.formats import classify_files, parts_here
 from ..taxa.model import TaxonModel
+from ..taxa.workers import parts_on
 
 # %% ../../nbs/cli/70_classify.ipynb #5f0efe15
 MORE = "Without any output named it prints Kraken's report."

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from .arguments import add_dask, add_json, add_seed, add_views, views_of, workers_of, write_json
-from ..taxa.cluster import count_samples_on
+from ..taxa.workers import count_samples_on
 from ..taxa.screen import ABSENT, UNKNOWN
 from ..taxa.workflows import SampleFiles, ScreenedFiles, count_samples, files_of_sample, screen_files
 

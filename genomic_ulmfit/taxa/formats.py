@@ -10,7 +10,7 @@ __all__ = ['taxid_runs', 'kraken_lines', 'rank_columns', 'read_frame', 'lines_wr
 # %% ../../nbs/69_formats.ipynb #d9289a2e
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from io import BytesIO
 from itertools import groupby
@@ -150,7 +150,7 @@ def parts_here(
     wanted: Wanted,
     threshold: float | None = None,  # the model's unless given
     **kwargs,  # of `TaxonModel.classify`
-) -> Iterator[Part]:
+) -> Generator[Part, None, None]:
     "The parts of a stream of reads in order, judged in this process."
     for pairs, judged in model.classify(records, threshold, **kwargs):
         yield part_of(model.tree, pairs, judged, wanted)
@@ -166,7 +166,7 @@ def classify_files(
     threshold: float | None = None,  # the model's unless given
     overlaps: bool = False,  # keep words of the reads for `Sample.overlaps`, which a screen asks for
     interleaved: bool = False,  # mates follow each other in the one file
-    parts: Callable[..., Iterator[Part]] = parts_here,  # judges a stream of reads
+    parts: Callable[..., Generator[Part, None, None]] = parts_here,  # judges a stream of reads
     **kwargs,  # of `TaxonModel.classify`, such as `kraken2`
 ) -> tuple[Sample, ReadSummary]:
     "Classify the reads of a file, or of two files of mates. Raises `InputError` for bad files, and for no reads."

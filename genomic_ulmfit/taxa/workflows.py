@@ -234,7 +234,8 @@ def screen_files(
     with written_folder(out) as folder:
         counted = count(taxa, [sample for sample in files if sample.name not in empty], **views)
         for name in [sample.name for sample in files]:
-            sample, summary = (Sample(taxa.tree), ReadSummary()) if name in empty else next(counted)
+            if name in empty: sample, summary = Sample(taxa.tree), ReadSummary()
+            else: sample, summary = next(counted)
             if sample.reads: (folder / f"{name}.kreport").write_text(sample.kreport(), encoding="utf-8")
             screens[name] = screen_sample(sample, taxa, listed)
             totals[name] = sample.reads
