@@ -127,17 +127,21 @@ def test_a_task_that_fails_is_tried_again(client, tmp_path):
     assert list(in_order(client, fails_twice, [("label", str(tmp_path))])) == [("label", 2)]
 
 
-def test_commands_on_a_cluster(client, taxa, tmp_path, capsys):
+def test_commands_on_a_cluster(client, taxa, tmp_path):
     places = {"taxa": taxa, "tmp": tmp_path, "address": client.scheduler.address}
-    command = "classify {taxa}/m {taxa}/a.fq --fast --json {tmp}/x.json --table {tmp}/x.table"
-    for folder, dask in (("here", ""), ("there", " --dask {address}")):
-        (tmp_path / folder).mkdir()
-        run(command.replace("{tmp}", "{tmp}/" + folder) + dask, **places)
-        run("screen {taxa}/m {taxa}/a.fq --fast --agents {taxa}/agents.tsv --out {tmp}/s" + folder + dask, **places)
-    for name in ("x.json", "x.table"):
-        assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes(), name
-    for name in ("screen.tsv", "screen.json", "a.kreport"):
-        assert (tmp_path / "shere" / name).read_bytes() == (tmp_path / "sthere" / name).read_bytes(), name
+    commands = {
+        "classify": "classify {taxa}/m {taxa}/a.fq --fast --json {tmp}/WHERE.json --table {tmp}/WHERE.table",
+        "screen": "screen {taxa}/m {taxa}/a.fq --fast --agents {taxa}/agents.tsv --out {tmp}/WHERE",
+    }
+    work_done = lambda: client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.transition_counter)
+    for name, command in commands.items():
+        run(command.replace("WHERE", "here"), **places)
+        before = work_done()
+        run(command.replace("WHERE", "there") + " --dask {address}", **places)
+        assert work_done() > before, name
+    for name in (".json", ".table", "/screen.tsv", "/screen.json", "/a.kreport"):
+        there, here = (tmp_path / f"{where}{name}" for where in ("there", "here"))
+        assert there.read_bytes() == here.read_bytes(), name
 
 
 def test_bad_addresses_and_models(client, taxa, tmp_path, capsys):
