@@ -16,7 +16,7 @@ __all__ = ['InputError', 'Alphabet', 'DNA', 'PROTEIN', 'encode_bases', 'decode_b
            'taxonomy_from_table', 'WordTable', 'build_words', 'Calibration', 'LengthCalibration', 'WordsFirst',
            'TaxonModel', 'rank_figures', 'calibrate', 'Sample', 'classify_files', 'read_agents', 'fit_confusion',
            'screen_sample', 'compare', 'write_screen', 'calibrate_taxa', 'screen_files', 'write_sample_page', 'Trimmer',
-           'evaluate', 'predict_file', 'run_demo']
+           'cluster_client', 'Workers', 'classify_files_on', 'evaluate', 'predict_file', 'run_demo']
 
 # %% ../nbs/99_all.ipynb #6db41713
 from fastai.callback.tracker import EarlyStoppingCallback
@@ -44,6 +44,8 @@ from .seq.tables import read_table
 from .taxa.agents import read_agents
 from .taxa.calibrate import calibrate
 from .taxa.calibration import Calibration
+from .taxa.cluster import cluster_client
+from .taxa.cluster import cluster_client
 from .taxa.confusion import fit_confusion
 from .taxa.formats import classify_files
 from .taxa.calls import rank_figures
@@ -59,6 +61,7 @@ from genomic_ulmfit.taxa.taxonomy import (
 from .taxa.trim import Trimmer
 from .taxa.words import WordTable, build_words
 from .taxa.words_first import WordsFirst
+from .taxa.workers import Workers, classify_files_on
 from .taxa.workflows import calibrate_taxa, screen_files
 from .tasks.evaluate import evaluate
 from .tasks.predict import predict_file
@@ -92,5 +95,6 @@ _all_ = [
     "WordTable", "build_words", "Calibration", "LengthCalibration", "WordsFirst",
     "TaxonModel", "rank_figures", "calibrate", "Sample",
     "classify_files", "read_agents", "fit_confusion", "screen_sample", "compare", "write_screen", "calibrate_taxa",
-    "screen_files", "write_sample_page", "Trimmer", "evaluate", "predict_file", "run_demo",
+    "screen_files", "write_sample_page", "Trimmer", "cluster_client", "Workers", "classify_files_on", "evaluate",
+    "predict_file", "run_demo",
 ]

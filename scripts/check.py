@@ -91,6 +91,10 @@ def check_reports():
     python("scripts/check_reports.py")
 
 
+def check_workflow():
+    python("scripts/check_workflow.py")
+
+
 def check_types():
     python("-m", "mypy")
 
@@ -118,6 +122,7 @@ STEPS = {
     "style": ("Cells, functions and modules keep their goals", check_style),
     "notebooks": ("Library notebooks and tutorials", check_notebooks),
     "reports": ("taxpasta, MultiQC and Krona read the report", check_reports),
+    "workflow": ("The Snakemake workflow takes two samples to reports, a screen and a table", check_workflow),
     "tests": ("pytest", check_tests),
 }
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Parser', 'count', 'add_seed', 'add_json', 'add_kmers', 'add_label', 'add_reads', 'add_budget', 'budget_of',
-           'add_views', 'views_of', 'add_trim', 'trimmer_of', 'only_results', 'write_json']
+           'add_views', 'views_of', 'add_trim', 'trimmer_of', 'add_dask', 'workers_of', 'only_results', 'write_json']
 
 # %% ../../nbs/cli/00_arguments.ipynb #bccd9b99
 import argparse
@@ -17,7 +17,9 @@ from pathlib import Path
 
 from ..nets.awdlstm import PRESETS
 from ..seq.files import written
+from ..taxa.cluster import cluster_client
 from ..taxa.trim import Trimmer
+from ..taxa.workers import Workers
 from ..train.budget import MOST_PASSES, PATIENCE
 from ..train.runs import DRAWN, GIVEN
 
@@ -150,6 +152,21 @@ def add_trim(parser: Parser):
 def trimmer_of(args) -> Trimmer | None:
     "What trims the reads, if anything was asked for."
     return Trimmer(args.trim, args.min_quality) if args.trim or args.min_quality else None
+
+# %% ../../nbs/cli/00_arguments.ipynb #17a15f4b
+def add_dask(parser: Parser):
+    "`--dask`: judge reads on a cluster."
+    dask = "judge reads on a Dask cluster: the address of its scheduler, or local:4 for four processes here"
+    parser.add_argument("--dask", metavar="ADDRESS", help=dask)
+
+
+@contextmanager
+def workers_of(args) -> Iterator[Workers | None]:
+    "The workers that are asked for, which load the model that is named; None for none."
+    if not args.dask:
+        yield None
+        return
+    with cluster_client(args.dask) as client: yield Workers(client, args.model, getattr(args, "device", None))
 
 # %% ../../nbs/cli/00_arguments.ipynb #71aa1d8f
 _RESULTS: ContextVar = ContextVar("_RESULTS", default=None)  # where JSON goes, while what is for people goes elsewhere

@@ -9,15 +9,17 @@ __all__ = ['MORE', 'add_arguments', 'check_kraken2', 'check_network', 'run']
 import argparse
 import sys
 from dataclasses import asdict
+from functools import partial
 
 from genomic_ulmfit.cli.arguments import (
-    add_json, add_seed, add_trim, add_views, share, trimmer_of, views_of, write_json,
+    add_dask, add_json, add_seed, add_trim, add_views, share, trimmer_of, views_of, workers_of, write_json,
 )
 from ..seq.errors import InputError
 from ..seq.files import check_outputs
-from ..taxa.formats import classify_files
+from ..taxa.formats import classify_files, parts_here
 from ..taxa.model import TaxonModel
 from ..taxa.sample_page import write_sample_page
+from ..taxa.workers import parts_on
 from ..taxa.workflows import sample_name
 
 # %% ../../nbs/cli/70_classify.ipynb #5f0efe15
@@ -44,6 +46,7 @@ def add_arguments(parser):
     parser.add_argument("--network", action=argparse.BooleanOptionalAction, help=network)
     add_views(parser)
     add_trim(parser)
+    add_dask(parser)
     add_seed(parser, random=False)
     add_json(parser)
 
@@ -77,8 +80,10 @@ def run(args):
     check_kraken2(args.kraken2, model)
     threshold = model.call_threshold if args.threshold is None else args.threshold
     outputs = {"report": args.report, "output": args.output, "table": args.table}
-    judged = {"threshold": threshold, "kraken2": args.kraken2, "interleaved": args.interleaved, "trimmer": trimmer}
-    sample, summary = classify_files(model, args.reads, args.mates, **outputs, **judged, **views_of(args))
+    judged = {"threshold": threshold, "kraken2": args.kraken2, "interleaved": args.interleaved, **views_of(args)}
+    with workers_of(args) as workers:
+        judged["parts"] = partial(parts_on, workers) if workers else parts_here
+        sample, summary = classify_files(model, args.reads, args.mates, **outputs, **judged, trimmer=trimmer)
     kind = "pairs" if args.mates or args.interleaved else "reads"
     classified = f"{sample.reads - sample.unclassified:,} of {sample.reads:,} {kind}"
     network = "" if model.network else ", network off (--network turns it on)"

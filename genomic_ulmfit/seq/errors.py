@@ -29,6 +29,8 @@ class InputError(ValueError):
         place = f"{self.where}, record {self.record!r}" if self.record is not None else self.where
         return f"{place}: {self.problem}. {self.remedy}."
 
+    def __reduce__(self): return type(self), (self.where, self.problem, self.remedy, self.record)
+
 # %% ../../nbs/01_errors.ipynb #8de3b3ee
 class InputNotFoundError(InputError, FileNotFoundError):
     "The file or folder isn't there."

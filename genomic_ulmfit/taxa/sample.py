@@ -58,7 +58,7 @@ _COUNTS = "reads", "direct", "probability", "confidence", "unknown", "best", "cl
 
 
 class Sample:
-    "The counts of a sample's reads on the tree. Parts of a sample add up: `a + b`."
+    "The counts of a sample's reads on the tree. Parts of a sample add up: `a + b`, `a += b`."
 
     def __init__(self, tree: Taxonomy):
         nodes = len(tree)
@@ -95,16 +95,21 @@ class Sample:
             self.kraken2_reads += len(judged.kraken2)
         if reads is not None: self.sketches.add(sketch_reads(reads, judged.best, judged.close))
 
+    def __iadd__(self, part: "Sample") -> "Sample":
+        "Count the reads of a part. Raises `ValueError` where it was counted on a different tree."
+        if self.tree.classes != part.tree.classes or not self.tree.nodes.equals(part.tree.nodes):
+            raise ValueError("the samples were counted on different trees")
+        for name in _COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(part, name))
+        self.sketches.add(part.sketches.kept)
+        return self
+
     def __add__(self, other: "Sample") -> "Sample":
         "The sample of which these are parts. Raises `ValueError` where they were counted on different trees."
-        if self.tree.classes != other.tree.classes or not self.tree.nodes.equals(other.tree.nodes):
-            raise ValueError("the samples were counted on different trees")
         total = Sample(self.tree)
         total.sketches = Sketches(self.sketches.most)
-        for part in (self, other):
-            total.sketches.add(part.sketches.kept)
-            for name in _COUNTS:
-                setattr(total, name, getattr(total, name) + getattr(part, name))
+        total += self
+        total += other
         return total
 
 # %% ../../nbs/68_sample.ipynb #d2fff64c

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['ENDINGS', 'CalibratedTaxa', 'check_place', 'calibrate_taxa', 'sample_name', 'check_names', 'sample_names',
-           'SampleFiles', 'files_of_sample', 'sample_files', 'check_screenable', 'check_screen_place', 'ScreenedFiles',
-           'screen_files']
+           'SampleFiles', 'files_of_sample', 'sample_files', 'check_screenable', 'check_screen_place', 'count_samples',
+           'ScreenedFiles', 'screen_files']
 
 # %% ../../nbs/75_workflows.ipynb #2f268fa1
 import re
@@ -196,6 +196,17 @@ def check_screen_place(out: Path, overwrite: bool):
     raise InputError(out, "exists already", "Choose another folder, or replace a screen with overwrite (--overwrite)")
 
 
+def count_samples(
+    model: TaxonModel,
+    files: Sequence[SampleFiles],
+    trimmer: Callable | None = None,  # as of `classify_files`
+    **views,  # of `TaxonModel.classify`
+) -> Iterator[tuple[Sample, ReadSummary]]:  # of each, in order
+    "Count the reads of samples, and keep words of them, which a screen asks for."
+    for _, first, second, kraken2 in files:
+        yield classify_files(model, first, second, overlaps=True, kraken2=kraken2, trimmer=trimmer, **views)
+
+
 class ScreenedFiles(NamedTuple):
     "What was found in some samples."
 
@@ -214,6 +225,7 @@ def screen_files(
     progress: Callable[[str, ReadSummary], object] | None = None,  # called with each sample that was counted
     overwrite: bool = False,  # replace a screen that is there
     trimmer: Callable | None = None,  # as of `classify_files`
+    count: Callable[..., Iterator] = count_samples,  # counts the reads of samples
     **views,  # how reads are judged: `both_strands`, `phases`, … as in `TaxonModel.evidence`
 ) -> ScreenedFiles:
     """Screen samples for the agents of a list; write the page, its tables, and Kraken's report of each sample.
@@ -232,10 +244,11 @@ def screen_files(
     screens: dict[str, pd.DataFrame] = {}
     totals: dict[str, int] = {}
     with written_folder(out) as folder:
-        for name, first, second, matches in files:
-            more = {"overlaps": True, "kraken2": matches, "trimmer": trimmer, **views}
+        counted = count(taxa, [sample for sample in files if sample.name not in empty], trimmer, **views)
+        for name in [sample.name for sample in files]:
             if name in empty: sample, summary = Sample(taxa.tree), ReadSummary()
-            else: sample, summary = classify_files(taxa, first, second, folder / f"{name}.kreport", **more)
+            else: sample, summary = next(counted)
+            if sample.reads: (folder / f"{name}.kreport").write_text(sample.kreport(), encoding="utf-8")
             screens[name] = screen_sample(sample, taxa, listed)
             totals[name] = sample.reads
             if progress: progress(name, summary)
