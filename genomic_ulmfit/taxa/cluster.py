@@ -77,7 +77,7 @@ def cluster_client(
         stack.enter_context(dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}))
         if workers: client = distributed.Client(stack.enter_context(_local_cluster(address, workers)))
         else: client = _connect(address, timeout)
-        stack.enter_context(client)
+        stack.callback(client.close)
         _check_workers(client, address, timeout)
         yield client
 
