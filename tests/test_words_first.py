@@ -29,6 +29,8 @@ from genomic_ulmfit.nets.heads import classifier
 from genomic_ulmfit.seq.alphabet import decode_bases, encode_bases
 from genomic_ulmfit.taxa.calibrate import LabelledEvidence, threshold_table
 from genomic_ulmfit.taxa.calibration import Evidence
+from genomic_ulmfit.taxa.calls import assign
+from genomic_ulmfit.taxa.fitting import hidden_genera
 from genomic_ulmfit.taxa.lengths import one_for_all
 from genomic_ulmfit.taxa.words_first import MOST_LOST, best_genera, right_at_price
 from genomic_ulmfit.text.task import Classes
@@ -218,6 +220,35 @@ def test_calibrate_judges_by_the_network_where_it_adds_something(known, tmp_path
         for best in (best_genera(way.log_probs(evidence["valid"].evidence), model.genus) for way in (full, model))
     ]
     assert right[1] >= right[0] - MOST_LOST
+
+
+def of_two_lengths(seed):
+    """Short reads of which the words tell something, and long ones that a network gives to a genus in any case."""
+    short, long = simulated(seed, 2600), simulated(seed + 100, 400, known=40, shared=0.1)
+    columns = ("network", "windows", "words", "looked_up", "kraken2", "length")
+    long.evidence.length[:] = 1000
+    both = {name: np.concatenate([getattr(part.evidence, name) for part in (short, long)]) for name in columns}
+    return LabelledEvidence(Evidence(**both), np.concatenate([short.y, long.y]))
+
+
+def test_reads_of_no_length_are_given_a_hidden_genus_too_often(tmp_path, monkeypatch):
+    names, tokenizer, preset = ["a one", "a two", "b one", "b two"], KmerTokenizer(3, 3), Preset(8, 8, 1)
+    (tmp_path / "tree.tsv").write_text("species\tgenus\na one\ta\na two\ta\nb one\tb\nb two\tb\n")
+    network = Predictor(classifier(tokenizer, preset, 4), PredictorConfig(preset, tokenizer, Classes(names)))
+    words = SimpleNamespace(classes=names, one_in=1)
+    model = TaxonModel(network, read_taxonomy(tmp_path / "tree.tsv", names, "species"), words)
+    evidence = {split: of_two_lengths(seed) for seed, split in enumerate(("valid", "train"), 7)}
+    looked = lambda *args, split, **kwargs: evidence[split]
+    monkeypatch.setattr("genomic_ulmfit.taxa.calibrate.labelled_evidence", looked)
+    reads = {150: 2600, 1000: 400}
+    figures = calibrate(model, SimpleNamespace(splits=["train", "valid"], sha256=""), "species", reads=reads)
+    assert figures["settled"] > 0.2
+    unseen, _ = hidden_genera(*evidence["train"], model.genus)
+    for model.network in (True, False):
+        rows = assign(model.tree, model.node_probs(unseen), model.call_threshold)
+        called = model.tree.at("genus", rows) >= 0
+        shares = [called[unseen.length == length].mean() for length in reads]
+        assert max(shares) <= 0.051, (model.network, shares)
 
 
 def test_the_shipped_model_has_both_ways_and_its_network():

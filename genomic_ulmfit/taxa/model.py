@@ -127,7 +127,8 @@ def exact_evidence(
     kraken2: np.ndarray | None = None,  # Kraken2's k-mers on the path to each class, (reads, classes)
 ) -> Evidence:  # what the network says is 0
     "What the words of reads and their mates say."
-    sequences, first = split_mates(reads)
+    masked = mask_reads(reads)
+    sequences, first = split_mates(masked)
     no_words = np.zeros((len(sequences), len(self.tree.classes)), np.int64)
     in_classes, looked_up = self.words.matches(sequences) if self.words else (no_words, no_words.sum(1))
     calls = iter([np.array([row.argmax()] if row.any() else [], int) for row in in_classes])
@@ -137,7 +138,7 @@ def exact_evidence(
         nothing, np.ones(len(reads), int), np.add.reduceat(in_classes, first), np.add.reduceat(looked_up, first),
         kraken2=nothing if kraken2 is None else kraken2,
         calls=[[next(calls) for _ in mates] for mates in reads],
-        length=length * has_kmer(reads, self.model.tokenizer.k),
+        length=length * has_kmer(masked, self.model.tokenizer.k),
     )
 
 # %% ../../nbs/66_taxon_model.ipynb #41dbd419
@@ -149,8 +150,7 @@ def with_network(
     **views,  # of `window_log_probs` of the network: `both_strands`, `phases`, …; the model's unless given
 ) -> Evidence:
     "Evidence with what the windows of the network say."
-    masked = mask_reads(reads)
-    sequences, first = split_mates(masked)
+    sequences, first = split_mates(mask_reads(reads))
     owner, log_probs = self.model.window_log_probs(sequences, **self.views | views)
     first_window = np.searchsorted(owner, first)  # of each read
     return replace(
@@ -158,7 +158,6 @@ def with_network(
         network=np.add.reduceat(log_probs, first_window),
         windows=np.diff(first_window, append=len(owner)),
         calls=calls_by_mate(log_probs, owner, reads),
-        length=exact.length * has_kmer(masked, self.model.tokenizer.k),
     )
 
 
@@ -223,7 +222,6 @@ def look_at(
     if not len(rows): return evidence, log_probs
     seen = self.with_network(evidence.take(rows), [reads[row] for row in rows.tolist()], **views)
     log_probs[rows] = self.calibration.log_probs(seen, self.genus)
-    evidence.length[rows] = seen.length
     for row, calls in zip(rows.tolist(), seen.calls): evidence.calls[row] = calls
     return evidence, log_probs
 
