@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy import sparse
-from sklearn.linear_model import LogisticRegression
 from torch import nn
 from torch.nn.functional import embedding_bag
 
@@ -121,6 +120,8 @@ def linear_log_odds(
     penalty: float,  # C of `LogisticRegression`
 ) -> tuple[np.ndarray, np.ndarray]:  # (rows of the table, classes), (classes,); a class that does not occur is at 0
     "Coefficients and intercepts of a logistic regression on words that count at places near them, too."
+    from sklearn.linear_model import LogisticRegression  # when it is needed: it takes a second
+
     model = LogisticRegression(C=penalty, max_iter=200).fit(words @ near, y)
     coefficients = (near @ model.coef_.T).T
     both = (np.stack([-part, part]) / 2 for part in (coefficients[0], model.intercept_[0]))  # of two classes it has one

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from sklearn.metrics import confusion_matrix
 
 # %% ../../nbs/32_figures.ipynb #db49c3c0
 INK = "#1f2937"  # text
@@ -94,6 +93,8 @@ def _confusion_shares(
 ) -> pd.DataFrame:  # a row per true class, a column per class that occurs; rows add up to 1
     "Share of the reads of each true class given to each class; only classes that occur."
     occurring = np.union1d(y, predicted)
+    from sklearn.metrics import confusion_matrix  # when it is needed: it takes a second
+
     shares = confusion_matrix(y, predicted, labels=occurring, normalize="true")
     names = [classes[number] for number in occurring]
     return pd.DataFrame(shares, index=names, columns=names)[np.isin(occurring, y)]

@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 
 from ..model.model import Predictor
-from ..report.metrics import expected_calibration_error
 from .calibration import Calibration, Evidence
 from .calls import assign
 from .fitting import hidden_genera, hidden_species
@@ -56,6 +55,8 @@ def calibration_error(
     classes: int,  # their number
 ) -> float:  # 0 to 1
     "Expected calibration error of the most probable class, given that the read is of one of them."
+    from genomic_ulmfit.report.metrics import expected_calibration_error  # it imports fastai's learner: a second
+
     probs = np.exp(log_probs)[:, :classes]
     return expected_calibration_error(y, probs / np.maximum(probs.sum(1, keepdims=True), 1e-12))
 

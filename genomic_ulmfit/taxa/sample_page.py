@@ -197,7 +197,7 @@ def rank_table(samples: dict[str, dict], ranks: list[str]) -> pd.DataFrame:
 # %% ../../nbs/74_sample_page.ipynb #480a072f
 ALL = "given to no taxon"
 REASON_TEXTS = {
-    "no_kmer": "nothing to judge: too short, or no stretch of known bases (N)",
+    "no_kmer": "nothing to judge: too short, no stretch of known bases (N), or repeats only",
     "stranger": "more likely of none of the model's taxa than of any",
     "unsure": "of the model's taxa, but of none below the top surely enough",
 }

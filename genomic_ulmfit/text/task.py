@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import torch
 from fastai.losses import CrossEntropyLossFlat
-from fastai.metrics import accuracy
 from scipy.special import softmax
 
 from ..seq.errors import InputError
@@ -118,7 +117,12 @@ class Classes(Task):
 
     def show(self, encoded): return [self.vocab[int(number)] for number in encoded]
     def loss_func(self): return CrossEntropyLossFlat()
-    def metrics(self): return [accuracy]
+
+    def metrics(self):
+        from fastai.metrics import accuracy  # for training: to import it takes a second
+
+        return [accuracy]
+
     def to_average(self, outputs): return outputs.double().log_softmax(1)
     def activate(self, mean): return softmax(mean, 1).astype(np.float32)
 
