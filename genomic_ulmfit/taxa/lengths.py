@@ -59,9 +59,12 @@ class LengthCalibration:
         return {"lengths": list(self.lengths), "each": [asdict(known) for known in self.each]}
 
 
-def one_for_all(calibration: Calibration) -> LengthCalibration:
-    "One calibration for reads of all lengths."
-    return LengthCalibration((1,), (calibration,))
+def one_for_all(
+    calibration: LengthCalibration | Calibration | None,
+) -> LengthCalibration:
+    "One calibration for reads of all lengths, that of an uncalibrated network for None; one by length as it is."
+    if isinstance(calibration, LengthCalibration): return calibration
+    return LengthCalibration((1,), (calibration or Calibration(),))
 
 # %% ../../nbs/64_lengths.ipynb #abfba263
 Labelled = tuple[Evidence, np.ndarray]  # evidence with lengths, and class numbers, (reads,)

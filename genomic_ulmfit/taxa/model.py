@@ -68,8 +68,7 @@ class TaxonModel:
         self.model = model
         self.tree = tree
         self.words = words
-        known = calibration or Calibration()
-        self.calibration = one_for_all(known) if isinstance(known, Calibration) else known
+        self.calibration = one_for_all(calibration)
         self.threshold = threshold
         self.confusion = confusion
         self.words_first = words_first
@@ -77,8 +76,7 @@ class TaxonModel:
         self.views = views or {}
         genus_rows = tree.at("genus")
         self.genera = np.unique(genus_rows[genus_rows >= 0])  # their rows in the tree
-        numbers = np.searchsorted(self.genera, genus_rows)
-        self.genus = np.where(genus_rows >= 0, numbers, -1)  # the genus of each class, a number in `genera`
+        self.genus = np.where(genus_rows >= 0, np.searchsorted(self.genera, genus_rows), -1)  # by class, numbers in it
 
     def __repr__(self):
         words = f", {self.words!r}" if self.words else ""
@@ -114,10 +112,9 @@ class TaxonModel:
         config = read_taxon_config(folder, model.about)
         if config.tree.classes != model.task.names:
             raise InputError(folder / TAXA_FILE, "has other classes than the network", REMEDY)
-        words = WordTable(folder / "words") if config.words else None
         model.about = notes_only(model.about)
         settings = config.calibration, config.threshold, config.confusion, config.words_first, network, config.views
-        return cls(model, config.tree, words, *settings)
+        return cls(model, config.tree, WordTable(folder / "words") if config.words else None, *settings)
 
 # %% ../../nbs/66_taxon_model.ipynb #6190bacb
 @patch
