@@ -45,14 +45,16 @@ def print_calibration(calibrated: CalibratedTaxa, out):
     figures = calibrated.figures
     chosen = next(row for row in figures["thresholds"] if row["chosen"])
     error = f"calibration error {figures['ece']:.3f}, before {figures['ece_before']:.3f}"
-    print(f"{calibrated.model}\n{figures['reads']:,} reads of {figures['classes']} classes: {error}")
+    classes = len(calibrated.model.tree.classes)
+    print(f"{calibrated.model}\n{figures['reads']:,} reads of {figures['classes']} of {classes} classes: {error}")
     hidden = f"{chosen['hidden given a genus']:.1%} given a genus when theirs is hidden"
     shares = f"{chosen['right']:.1%} of the reads right, {chosen['wrong']:.1%} wrong, {hidden}"
     print(f"threshold {chosen['threshold']}: {shares}")
     if figures["network_adds"] is not None:
         used = "on" if figures["network"] else "off (`classify --network` turns it on)"
-        added = f"{figures['network_adds']:+.1%} right calls on new species beside the words"
-        print(f"the network adds {added}: it is {used}")
+        added = f"the network adds {figures['network_adds']:+.1%} right calls on new species beside the words"
+        unknown = "what the network adds on new species can't be known, since no class has a relative in its genus"
+        print(f"{unknown if figures['network_adds'] == 1 else added}: it is {used}")
         print(f"the words settle {figures['settled']:.1%} of the reads: the network needn't see them")
     print(f"saved to {out}")
 
