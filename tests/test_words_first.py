@@ -193,27 +193,38 @@ def simulated(seed, n=3000, known=0, shared=1.0):
     return LabelledEvidence(evidence, y)
 
 
-@pytest.mark.parametrize("known", [0, 30])
-def test_calibrate_judges_by_the_network_where_it_adds_something(known, tmp_path, monkeypatch):
+def of_two_genera(folder):
+    """A model of four species with an untrained network; evidence comes from elsewhere."""
     names, tokenizer, preset = ["a one", "a two", "b one", "b two"], KmerTokenizer(3, 3), Preset(8, 8, 1)
-    (tmp_path / "tree.tsv").write_text("species\tgenus\na one\ta\na two\ta\nb one\tb\nb two\tb\n")
+    (folder / "tree.tsv").write_text("species\tgenus\na one\ta\na two\ta\nb one\tb\nb two\tb\n")
     network = Predictor(classifier(tokenizer, preset, 4), PredictorConfig(preset, tokenizer, Classes(names)))
     words = SimpleNamespace(classes=names, one_in=1)
-    model = TaxonModel(network, read_taxonomy(tmp_path / "tree.tsv", names, "species"), words)
-    how = {"known": known, "shared": 0.1 if known else 1}
-    evidence = {split: simulated(seed, **how) for seed, split in enumerate(("valid", "train"), 5)}
+    return TaxonModel(network, read_taxonomy(folder / "tree.tsv", names, "species"), words)
+
+
+def calibrate_by(model, evidence, reads, monkeypatch):
+    """Calibrate on evidence that is there."""
     looked = lambda *args, split, **kwargs: evidence[split]
     monkeypatch.setattr("genomic_ulmfit.taxa.calibrate.labelled_evidence", looked)
-    figures = calibrate(model, SimpleNamespace(splits=["train", "valid"], sha256=""), "species", reads={150: 3000})
+    return calibrate(model, SimpleNamespace(splits=["train", "valid"], sha256=""), "species", reads=reads)
+
+
+@pytest.mark.parametrize("known", [0, 30])
+def test_calibrate_judges_by_the_network_where_it_adds_something(known, tmp_path, monkeypatch):
+    model = of_two_genera(tmp_path)
+    how = {"known": known, "shared": 0.1 if known else 1}
+    evidence = {split: simulated(seed, **how) for seed, split in enumerate(("valid", "train"), 5)}
+    figures = calibrate_by(model, evidence, {150: 3000}, monkeypatch)
     first = model.words_first
     assert figures["network_adds"] == round(first.gain, 4) and model.views == {"phases": 1}
     assert model.network == figures["network"] == (known > 0) == (first.gain >= 0.03)
     chosen = [row["threshold"] for row in figures["thresholds"] if row["chosen"]]
     assert chosen == [model.threshold if known else first.threshold]
-    by_now = threshold_table(model, evidence["valid"], evidence["train"]).drop(columns="chosen")
+    unseen, _ = hidden_genera(*evidence["train"], model.genus)
+    by_now = threshold_table(model, evidence["valid"], unseen).drop(columns="chosen")
     table = pd.DataFrame(figures["thresholds"]).drop(columns="chosen")
     pd.testing.assert_frame_equal(table, by_now.round(4)), "the table is that of the way it judges"
-    full = TaxonModel(network, model.tree, words, model.calibration)  # the network for all
+    full = TaxonModel(model.model, model.tree, model.words, model.calibration)  # the network for all
     model.network = True
     right = [
         ((best.sure >= model.threshold) & (best.best == model.genus[evidence["valid"].y])).mean()
@@ -232,16 +243,10 @@ def of_two_lengths(seed):
 
 
 def test_reads_of_no_length_are_given_a_hidden_genus_too_often(tmp_path, monkeypatch):
-    names, tokenizer, preset = ["a one", "a two", "b one", "b two"], KmerTokenizer(3, 3), Preset(8, 8, 1)
-    (tmp_path / "tree.tsv").write_text("species\tgenus\na one\ta\na two\ta\nb one\tb\nb two\tb\n")
-    network = Predictor(classifier(tokenizer, preset, 4), PredictorConfig(preset, tokenizer, Classes(names)))
-    words = SimpleNamespace(classes=names, one_in=1)
-    model = TaxonModel(network, read_taxonomy(tmp_path / "tree.tsv", names, "species"), words)
+    model = of_two_genera(tmp_path)
     evidence = {split: of_two_lengths(seed) for seed, split in enumerate(("valid", "train"), 7)}
-    looked = lambda *args, split, **kwargs: evidence[split]
-    monkeypatch.setattr("genomic_ulmfit.taxa.calibrate.labelled_evidence", looked)
     reads = {150: 2600, 1000: 400}
-    figures = calibrate(model, SimpleNamespace(splits=["train", "valid"], sha256=""), "species", reads=reads)
+    figures = calibrate_by(model, evidence, reads, monkeypatch)
     assert figures["settled"] > 0.2
     unseen, _ = hidden_genera(*evidence["train"], model.genus)
     for model.network in (True, False):

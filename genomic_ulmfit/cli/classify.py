@@ -11,9 +11,8 @@ import sys
 from dataclasses import asdict
 from functools import partial
 
-from genomic_ulmfit.cli.arguments import (
-    add_dask, add_json, add_seed, add_trim, add_views, share, trimmer_of, views_of, workers_of, write_json,
-)
+from .arguments import add_json, add_seed, add_views, share, views_of, write_json
+from .judging import add_dask, add_trim, trimmer_of, workers_of
 from ..seq.errors import InputError
 from ..seq.files import check_outputs
 from ..taxa.formats import classify_files, parts_here

@@ -8,8 +8,9 @@ __all__ = ['LR_DIV', 'add_arguments', 'run']
 # %% ../../nbs/cli/30_finetune.ipynb #bd3316da
 from fastai.torch_core import set_seed
 
-from .arguments import add_budget, add_json, add_seed
+from .arguments import add_json, add_seed
 from .pretrain import add_window, language_model_run
+from .training import add_budget
 from ..model.model import load_model
 
 # %% ../../nbs/cli/30_finetune.ipynb #de374813

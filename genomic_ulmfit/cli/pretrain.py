@@ -8,7 +8,8 @@ __all__ = ['MORE', 'add_window', 'add_arguments', 'language_model_run', 'run']
 # %% ../../nbs/cli/20_pretrain.ipynb #47060021
 from fastai.torch_core import set_seed
 
-from .arguments import add_budget, add_json, add_kmers, add_seed, budget_of, write_json
+from .arguments import add_json, add_seed, write_json
+from .training import add_budget, add_kmers, budget_of
 from ..text.corpus import GenomeCorpus
 from ..text.kmers import KmerTokenizer
 from ..text.loaders import GenomeLMDataLoaders

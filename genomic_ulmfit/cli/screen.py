@@ -11,9 +11,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from genomic_ulmfit.cli.arguments import (
-    add_dask, add_json, add_seed, add_trim, add_views, trimmer_of, views_of, workers_of, write_json,
-)
+from .arguments import add_json, add_seed, add_views, views_of, write_json
+from .judging import add_dask, add_trim, trimmer_of, workers_of
 from ..seq.records import ReadSummary
 from ..taxa.screen import ABSENT, UNKNOWN
 from ..taxa.trim import Trimmer

@@ -11,9 +11,8 @@ from pathlib import Path
 
 from fastai.torch_core import set_seed
 
-from genomic_ulmfit.cli.arguments import (
-    add_budget, add_json, add_kmers, add_label, add_reads, add_seed, budget_of, write_json,
-)
+from .arguments import add_json, add_label, add_reads, add_seed, write_json
+from .training import add_budget, add_kmers, budget_of
 from ..seq.errors import InputError
 from ..train.recipes import recipes_for
 from genomic_ulmfit.train.runs import (

@@ -14,6 +14,7 @@ from itertools import product
 import numpy as np
 from scipy import sparse
 from scipy.special import softmax
+from sklearn.linear_model import LogisticRegression
 
 from ..seq.alphabet import DNA, Alphabet
 from ..seq.numbers import kmer_numbers, reverse_numbers
@@ -85,8 +86,6 @@ class KmerLogisticRegression:
         counts = self._counts(reads)
         mean = np.maximum(np.asarray(counts.mean(0)).ravel(), 1 / counts.shape[0])
         self.scale = sparse.diags((1 / np.sqrt(mean)).astype(np.float32))
-        from sklearn.linear_model import LogisticRegression  # when it is needed: it takes a second
-
         self.model = LogisticRegression(C=self.C, max_iter=500, tol=1e-3).fit(counts @ self.scale, y)
         return self
 

@@ -92,9 +92,9 @@ def _confusion_shares(
     classes: list[str],
 ) -> pd.DataFrame:  # a row per true class, a column per class that occurs; rows add up to 1
     "Share of the reads of each true class given to each class; only classes that occur."
-    occurring = np.union1d(y, predicted)
     from sklearn.metrics import confusion_matrix  # when it is needed: it takes a second
 
+    occurring = np.union1d(y, predicted)
     shares = confusion_matrix(y, predicted, labels=occurring, normalize="true")
     names = [classes[number] for number in occurring]
     return pd.DataFrame(shares, index=names, columns=names)[np.isin(occurring, y)]

@@ -13,17 +13,11 @@ import numpy as np
 import pandas as pd
 import torch
 from fastai.learner import Metric
+from sklearn import metrics as sk
 
 from ..text.kmers import NO_LOSS, bits_per_letter
 
 # %% ../../nbs/30_metrics.ipynb #f785cf4a
-def _sklearn():
-    "scikit-learn's metrics, when they are needed: to import them takes a second."
-    from sklearn import metrics
-
-    return metrics
-
-
 _ROUNDING = 1e-6  # a probability may be that far below 0 or above 1
 
 
@@ -105,8 +99,7 @@ def _specificity(
     labels: np.ndarray,  # classes to judge, (classes,)
 ) -> np.ndarray:  # (classes,); 1 where no read is of another class
     "Of the reads of other classes, the share that is not given to a class."
-    of_labels = _sklearn().multilabel_confusion_matrix(y, predicted, labels=labels)
-    others = of_labels[:, 0]  # true negatives, false positives
+    others = sk.multilabel_confusion_matrix(y, predicted, labels=labels)[:, 0]  # true negatives, false positives
     total = others.sum(1)
     return np.divide(others[:, 0], total, out=np.ones(len(labels)), where=total > 0)
 
@@ -116,7 +109,7 @@ def _correlation(
     predicted: np.ndarray,  # predicted class numbers, (n,)
 ) -> float:
     "Matthews correlation; 0 where only one class occurs."
-    return float(_sklearn().matthews_corrcoef(y, predicted)) if len(np.union1d(y, predicted)) > 1 else 0.0
+    return float(sk.matthews_corrcoef(y, predicted)) if len(np.union1d(y, predicted)) > 1 else 0.0
 
 # %% ../../nbs/30_metrics.ipynb #f25de310
 def _class_figures(
@@ -125,7 +118,7 @@ def _class_figures(
 ) -> pd.DataFrame:  # a row for each class that occurs, its number as the index
     "Reads (`n`), precision, recall, F1 and specificity per class."
     labels = np.union1d(y, predicted)
-    precision, recall, f1, n = _sklearn().precision_recall_fscore_support(y, predicted, labels=labels, zero_division=0)
+    precision, recall, f1, n = sk.precision_recall_fscore_support(y, predicted, labels=labels, zero_division=0)
     figures = {"n": n.astype(int), "precision": precision, "recall": recall, "f1": f1}
     return pd.DataFrame({**figures, "specificity": _specificity(y, predicted, labels)}, index=labels)
 
@@ -146,7 +139,7 @@ def classification_metrics(
     per_class = _class_figures(y, predicted)
     occurring = per_class[per_class["n"] > 0]
     return {
-        "n": len(y), "accuracy": float(_sklearn().accuracy_score(y, predicted)),
+        "n": len(y), "accuracy": float(sk.accuracy_score(y, predicted)),
         **{f"macro_{name}": float(occurring[name].to_numpy().mean()) for name in ("precision", "recall", "f1")},
         "mcc": _correlation(y, predicted), "ece": expected_calibration_error(y, probs),
         "per_class": per_class.rename(index=lambda number: classes[number]).to_dict("index"),
@@ -168,9 +161,9 @@ def _call_figures(
     called: np.ndarray,  # calls, (n,): 1 positive, 0 negative
 ) -> dict:  # specificity is None where no read is negative
     "Accuracy, precision, recall, F1, specificity and MCC of calls."
-    precision, recall, f1, _ = _sklearn().precision_recall_fscore_support(y, called, average="binary", zero_division=0)
+    precision, recall, f1, _ = sk.precision_recall_fscore_support(y, called, average="binary", zero_division=0)
     return {
-        "accuracy": float(_sklearn().accuracy_score(y, called)),
+        "accuracy": float(sk.accuracy_score(y, called)),
         "precision": float(precision), "recall": float(recall), "f1": float(f1),
         "specificity": float(_specificity(y, called, np.array([1]))[0]) if (y == 0).any() else None,
         "mcc": _correlation(y, called),
@@ -183,9 +176,7 @@ def _ranking_figures(
 ) -> dict:  # both None where only one class occurs
     "Area under the ROC curve and average precision."
     if len(np.unique(y)) < 2: return {"roc_auc": None, "average_precision": None}
-    metrics = _sklearn()
-    precision = float(metrics.average_precision_score(y, p))
-    return {"roc_auc": float(metrics.roc_auc_score(y, p)), "average_precision": precision}
+    return {"roc_auc": float(sk.roc_auc_score(y, p)), "average_precision": float(sk.average_precision_score(y, p))}
 
 # %% ../../nbs/30_metrics.ipynb #85349787
 def binary_metrics(
@@ -197,7 +188,7 @@ def binary_metrics(
     p = np.asarray(p, float)
     y, probs = _checked(y, np.stack([1 - p, p], 1))
     called = (p >= threshold).astype(int)
-    counts = _sklearn().confusion_matrix(y, called, labels=[0, 1]).ravel().tolist()
+    counts = sk.confusion_matrix(y, called, labels=[0, 1]).ravel().tolist()
     return {
         "n": len(y), **_call_figures(y, called), **_ranking_figures(y, p),
         "ece": expected_calibration_error(y, probs), **dict(zip(("tn", "fp", "fn", "tp"), counts)),

@@ -126,11 +126,10 @@ def labelled_evidence(
 def threshold_table(
     model: TaxonModel,
     held_out: LabelledEvidence,
-    learned: LabelledEvidence,  # of genomes whose genus is hidden
+    unseen: Evidence,  # of reads with their genus hidden
 ) -> pd.DataFrame:
     "The table of `choose_threshold` for a model as it judges now."
-    hidden, _ = hidden_genera(*learned, model.genus)
-    return choose_threshold(model.tree, model.node_probs(held_out.evidence), held_out.y, model.node_probs(hidden))
+    return choose_threshold(model.tree, model.node_probs(held_out.evidence), held_out.y, model.node_probs(unseen))
 
 
 def chosen_threshold(table: pd.DataFrame) -> float:
@@ -145,7 +144,7 @@ MOST_RAISED = 30.0  # nats
 def guarded(
     model: TaxonModel,  # whose tree and genera are asked
     calibration: LengthCalibration,
-    hidden: Evidence,  # of reads with their genus hidden
+    unseen: Evidence,  # of reads with their genus hidden
     threshold: float,  # the least probability of a taxon
 ) -> LengthCalibration:
     "The calibration with higher scores of none of them, where too many hidden reads of a length are given a genus."
@@ -155,7 +154,7 @@ def guarded(
 
     each = []
     for length, known in zip(calibration.lengths, calibration.each):
-        reads = hidden.take(np.flatnonzero(hidden.length == length))
+        reads = unseen.take(np.flatnonzero(unseen.length == length))
         raised = 0.0
         if len(reads.windows) >= ENOUGH_READS and share(known, 0.0, reads) > MOST_FALSE_GENERA:
             steps = np.arange(0, MOST_RAISED + 0.1, 0.1)  # the share falls with each
@@ -169,24 +168,23 @@ def judged_both_ways(
     exact: TaxonModel,  # the words alone
     both: TaxonModel,  # the same with the network
     held_out: LabelledEvidence,
-    learned: LabelledEvidence,  # of genomes whose species and genus are hidden
-) -> list[Ways]:
-    "Reads as they are, with their species hidden, and with their genus hidden."
-    known = genus_of_outcomes(exact.genus)[held_out.y]
-    new_species, outcome = hidden_species(*learned, exact.genus)
-    new_genera, none = hidden_genera(*learned, exact.genus)
+    learned: LabelledEvidence,  # of genomes whose species are hidden
+    unseen: Evidence,  # of reads with their genus hidden
+) -> tuple[Ways, Ways, Ways]:
+    "Reads as they are, with their species hidden, and with their genus hidden; of a kind there may be none."
     of = lambda model, evidence: best_genera(model.log_probs(evidence), model.genus)
-    kinds = (held_out.evidence, known), (new_species, outcome - len(exact.genus)), (new_genera, none)
-    return [Ways(of(exact, evidence), of(both, evidence), truth) for evidence, truth in kinds if len(truth)]
+    both_ways = lambda evidence, truth: Ways(of(exact, evidence), of(both, evidence), truth)
+    new_species, outcome = hidden_species(*learned, exact.genus)
+    known = both_ways(held_out.evidence, genus_of_outcomes(exact.genus)[held_out.y])
+    of_new_species = both_ways(new_species, outcome - len(exact.genus))
+    return known, of_new_species, both_ways(unseen, np.full(len(unseen.windows), -1))
 
 # %% ../../nbs/67_calibrate.ipynb #34a424d5
 def network_gain(
-    kinds: list[Ways],  # from `judged_both_ways`
+    ways: Ways,  # of reads with their species hidden
 ) -> float:
     "What the network adds to the right calls on new species, share of the reads; 1 where there are no such reads."
-    new_species = [ways for ways in kinds[1:] if (ways.truth >= 0).all()]
-    if not new_species: return 1.0
-    (ways,) = new_species
+    if not len(ways.truth): return 1.0
     both, exact = (right_at_price(way.sure, way.best == ways.truth, MOST_WRONG) for way in (ways.both, ways.exact))
     return both - exact
 
@@ -194,20 +192,20 @@ def network_gain(
 def fit_words_first(
     model: TaxonModel,  # calibrated; with words
     held_out: LabelledEvidence,
-    learned: LabelledEvidence,  # of genomes whose species and genus are hidden
+    learned: LabelledEvidence,  # of genomes whose species are hidden
+    unseen: Evidence,  # the same with their genus hidden
     lengths: list[int],  # of the reads, bases
 ) -> WordsFirst:
     "The calibration and threshold of the words alone, which reads they settle, and what the network adds."
     held, hidden = ((exact_only(reads.evidence), reads.y) for reads in (held_out, learned))
     by_words = WordsFirst(fit_by_length(held, model.genus, hidden, lengths))
     exact = TaxonModel(model.model, model.tree, model.words, words_first=by_words, network=False)
-    threshold = chosen_threshold(threshold_table(exact, held_out, learned))
-    unseen, _ = hidden_genera(*hidden, model.genus)
-    safe = guarded(model, by_words.calibration, unseen, min(threshold, model.threshold))
+    threshold = chosen_threshold(threshold_table(exact, held_out, unseen))
+    safe = guarded(model, by_words.calibration, exact_only(unseen), min(threshold, model.threshold))
     exact.words_first = by_words = WordsFirst(safe)
-    kinds = judged_both_ways(exact, model, held_out, learned)
+    kinds = judged_both_ways(exact, model, held_out, learned, unseen)
     low, high = settling_limits(kinds, model.threshold)
-    return WordsFirst(by_words.calibration, threshold, low, high, network_gain(kinds))
+    return WordsFirst(by_words.calibration, threshold, low, high, network_gain(kinds[1]))
 
 # %% ../../nbs/67_calibrate.ipynb #01de63a7
 def settled_share(first: WordsFirst, evidence: Evidence, genus: np.ndarray) -> float:
@@ -238,12 +236,13 @@ def calibrate(
     held_out = look_at(split=split, kraken2=kraken2)
     learned = look_at(split="train", kraken2=kraken2) if "train" in corpus.splits else held_out
     model.calibration = fit_by_length(held_out, model.genus, learned, sorted(reads))
-    model.threshold = chosen_threshold(threshold_table(model, held_out, learned))
     unseen, _ = hidden_genera(*learned, model.genus)
+    model.threshold = chosen_threshold(threshold_table(model, held_out, unseen))
     model.calibration = guarded(model, model.calibration, unseen, model.threshold)
-    first = model.words_first = fit_words_first(model, held_out, learned, sorted(reads)) if model.words else None
+    if model.words: model.words_first = fit_words_first(model, held_out, learned, unseen, sorted(reads))
+    first = model.words_first
     model.network = first is None or first.needs_network
-    table = threshold_table(model, held_out, learned)  # of the way that it judges
+    table = threshold_table(model, held_out, unseen)  # of the way that it judges
     table["chosen"] = table["threshold"] == model.call_threshold  # what is settled was chosen at it, so it stays
     believed = (way(held_out.evidence) for way in (lambda e: Calibration().log_probs(e, model.genus), model.log_probs))
     before, after = (calibration_error(log_probs, held_out.y, len(model.genus)) for log_probs in believed)

@@ -7,6 +7,7 @@ __all__ = ['LEAST_GAIN', 'genus_of_outcomes', 'exact_only', 'WordsFirst', 'settl
            'words_first_to_dict', 'words_first_from_dict']
 
 # %% ../../nbs/64_words_first.ipynb #6c2a512c
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
@@ -54,6 +55,11 @@ def exact_only(evidence: Evidence) -> Evidence:
     return Evidence(np.zeros_like(evidence.network), windows, *matches, length=evidence.length)
 
 
+def _is_settled(sure: np.ndarray, low: float, high: float) -> np.ndarray:
+    "Whether reads whose most probable genus is so sure are settled."
+    return (sure < low) | (sure >= high)
+
+
 @dataclass(frozen=True)
 class WordsFirst:
     "How reads are judged by their exact matches alone, and which of them the network is to see."
@@ -75,8 +81,7 @@ class WordsFirst:
 
     def open_reads(self, log_probs: np.ndarray, genus: np.ndarray) -> np.ndarray:  # numbers of reads
         "The reads that the network is to see, by the log-probabilities of the exact matches."
-        sure = best_genera(log_probs, genus).sure
-        return np.flatnonzero((sure >= self.low) & (sure < self.high))
+        return np.flatnonzero(~_is_settled(best_genera(log_probs, genus).sure, self.low, self.high))
 
 # %% ../../nbs/64_words_first.ipynb #d289dea9
 class Ways(NamedTuple):
@@ -98,14 +103,9 @@ MOST_LOST = 0.002  # share of the reads: right calls that may be lost where exac
 MOST_FALSE = 0.001  # share of the reads: wrong calls that may be gained
 _LIMITS = np.round(np.linspace(0, 1, 101), 2)
 
-
-def _is_settled(sure: np.ndarray, low: float, high: float) -> np.ndarray:
-    "Whether reads whose most probable genus is so sure are settled."
-    return (sure < low) | (sure >= high)
-
 # %% ../../nbs/64_words_first.ipynb #ad72dfd5
 def settling_limits(
-    kinds: list[Ways],  # of known classes, of hidden species, of hidden genera
+    kinds: Sequence[Ways],  # of known classes, of hidden species, of hidden genera; there may be none of a kind
     threshold: float,  # the least probability of a taxon
 ) -> tuple[float, float]:  # `low` and `high` of `WordsFirst`
     "The limits that settle the most reads, each kind counting the same, without loss."
