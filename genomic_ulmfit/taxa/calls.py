@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .calibration import Evidence
 from .config import Confusion
 from .ranks import RANKS
 from .taxonomy import Taxonomy
@@ -23,14 +22,13 @@ def assign(
     threshold: float,  # the least probability of the taxon that a read is given to
 ) -> np.ndarray:  # a row of the tree for each read, (reads,); -1: unclassified
     "The lowest taxon that passes the threshold."
-    parents = tree.nodes["parent"].to_numpy()
     row = np.where(probs[:, 0] >= threshold, 0, -1)
-    for parent in np.unique(parents[1:]):  # from the root down: parents come before their children
-        children = np.flatnonzero(parents == parent)
-        reads = np.flatnonzero(row == parent)
-        best = children[probs[np.ix_(reads, children)].argmax(1)]
-        sure = probs[reads, best] >= threshold
-        row[reads[sure]] = best[sure]
+    for depth in range(1, tree.depth.max() + 1):
+        nodes = np.flatnonzero(tree.depth == depth)
+        of_children = np.where(tree.parents[nodes] == row[:, None], probs[:, nodes], -1)  # of the taxon come to so far
+        best = of_children.argmax(1)
+        sure = of_children.max(1) >= max(threshold, 0)
+        row[sure] = nodes[best[sure]]
     return np.where(tree.holds_all[row], -1, row)  # a taxon that holds all classes says nothing
 
 # %% ../../nbs/66_calls.ipynb #3b5129f4
@@ -68,14 +66,13 @@ def best_class(
 
 # %% ../../nbs/66_calls.ipynb #d7f25754
 def is_close(
-    evidence: Evidence,
+    similarity: np.ndarray,  # to the best class, (reads,)
     best: np.ndarray,  # from `best_class`, (reads,)
     confusion: Confusion | None,  # what was measured of the model
 ) -> np.ndarray:  # (reads,) bool
     "Whether each read is as similar to its best class as that class's own reads are."
     if confusion is None: return best >= 0
     limits = confusion.table["limit"].to_numpy()
-    similarity = evidence.similarity[np.arange(len(best)), best]
     return (best >= 0) & (similarity >= limits[best])
 
 # %% ../../nbs/66_calls.ipynb #d60bf4cf
@@ -83,14 +80,24 @@ def is_close(
 class Judged:
     "What is known of some reads."
 
-    probs: np.ndarray  # of each node, (reads, nodes) float32; that of the root is 1 less the probability of none
+    probs: np.ndarray  # of some nodes, (reads, nodes) float32; that of the root is 1 less the probability of none
     row: np.ndarray  # the node that a read is given to, (reads,); -1: unclassified
     calls: list  # of each read, for it and its mate, the most probable class of each window
     best: np.ndarray  # from `best_class`, (reads,); -1 without one
     close: np.ndarray  # from `is_close`, (reads,)
     kraken2: np.ndarray | None = None  # the node that Kraken2 gives each read to, -1: none; None without its output
+    some_nodes: np.ndarray | None = None  # the rows of the nodes, rising, the root's the first; all nodes unless given
+
+    @property
+    def nodes(self) -> np.ndarray:
+        "The rows of the nodes that probabilities are known of, (nodes,)."
+        return np.arange(self.probs.shape[1]) if self.some_nodes is None else self.some_nodes
+
+    def probs_at(self, reads: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+        "The probability of a node for the read beside it."
+        return self.probs[reads, np.searchsorted(self.nodes, nodes)]
 
     @property
     def confidence(self) -> np.ndarray:
         "Probability of the taxon that a read is given to; of the root where it is unclassified."
-        return self.probs[np.arange(len(self.row)), np.maximum(self.row, 0)]
+        return self.probs_at(np.arange(len(self.row)), np.maximum(self.row, 0))

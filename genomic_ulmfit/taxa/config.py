@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TAXA_FILE', 'TAXA_FORMAT', 'IN_ABOUT', 'ALSO_IN_ABOUT', 'Confusion', 'confusion_from_dict', 'TaxonConfig',
-           'ViewsShape', 'TaxonShape', 'taxon_config_from_dict', 'notes_only', 'read_taxon_config']
+           'ViewsShape', 'TaxonShape', 'taxon_config_from_dict', 'notes_only', 'read_taxon_config', 'check_parts']
 
 # %% ../../nbs/65_taxon_config.ipynb #0667fda4
 import json
@@ -18,12 +18,15 @@ from pydantic import ConfigDict, Field, with_config
 from typing_extensions import NotRequired, TypedDict
 
 from ..model.folder import read_json
+from ..model.model import Predictor
+from ..seq.alphabet import DNA
 from ..seq.errors import InputError
 from ..seq.files import written
 from ..seq.settings import REMEDY, Amount, Count, Place, Share, checked
 from .calibration import Calibration
 from .lengths import LengthCalibration, LengthsShape, by_lengths, calibration_from_dict, one_for_all
 from .taxonomy import Taxonomy, taxonomy_from_dict, taxonomy_to_dict
+from .words import WordTable
 from .words_first import WordsFirst, WordsFirstShape, words_first_from_dict, words_first_to_dict
 
 # %% ../../nbs/65_taxon_config.ipynb #457457fb
@@ -232,3 +235,17 @@ def read_taxon_config(
         return taxon_config_from_dict(_from_about(about, where), where)
     remedy = "Run `genomic-ulmfit calibrate` on it; `genomic-ulmfit predict` needs neither"
     raise InputError(folder, "is not calibrated and has no taxonomy", remedy)
+
+# %% ../../nbs/65_taxon_config.ipynb #d688676a
+def check_parts(
+    model: Predictor,
+    tree: Taxonomy,
+    words: WordTable | None,
+):
+    "Raise `InputError` for a model that doesn't read DNA, and `ValueError` for parts of different classes."
+    if model.alphabet != DNA:
+        problem = f"reads {model.alphabet.material}, but taxa are told from {DNA.material}"
+        raise InputError("the model", problem, "Give a classifier of reads")
+    for name, part in (("tree", tree), ("table of words", words)):
+        if part is not None and part.classes != model.task.names:
+            raise ValueError(f"the classes of the model and of the {name} are not the same")

@@ -56,15 +56,17 @@ def kraken_lines(
 # %% ../../nbs/69_formats.ipynb #447cb03d
 def rank_columns(
     tree: Taxonomy,
-    probs: np.ndarray,  # of the nodes, (reads, nodes)
+    judged: Judged,  # what is known of some reads
 ) -> dict[str, np.ndarray]:  # each rank that the tree has, and its probability
     "The most probable taxon of each rank."
     columns = {}
     for rank in RANKS:
-        nodes = np.flatnonzero(tree.nodes["rank"] == rank)
-        if not len(nodes): continue
-        columns[rank] = tree.nodes["name"].to_numpy()[nodes[probs[:, nodes].argmax(1)]]
-        columns[f"{rank}_probability"] = probs[:, nodes].max(1)
+        if not (tree.nodes["rank"] == rank).any(): continue
+        of_rank = np.flatnonzero(tree.nodes["rank"].to_numpy()[judged.nodes] == rank)
+        probs = judged.probs[:, of_rank]
+        names = tree.nodes["name"].to_numpy()[judged.nodes[of_rank]]
+        columns[rank] = names[probs.argmax(1)] if len(names) else np.full(len(probs), None)
+        columns[f"{rank}_probability"] = probs.max(1, initial=0)
     return columns
 
 # %% ../../nbs/69_formats.ipynb #16a0c69f
@@ -81,7 +83,7 @@ def read_frame(
     lengths = [sum(len(record.codes) for record in mates) for mates in pairs]
     reads = {"read": names, "length": lengths, "taxid": given("taxid", 0), "name": given("name", None)}
     sureness = {"rank": given("rank", None), "confidence": judged.confidence}
-    return pd.DataFrame(reads | sureness | rank_columns(tree, judged.probs))
+    return pd.DataFrame(reads | sureness | rank_columns(tree, judged))
 
 # %% ../../nbs/69_formats.ipynb #df4ac223
 @contextmanager

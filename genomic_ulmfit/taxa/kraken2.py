@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Kraken2Line', 'parse_kraken2_line', 'classes_by_taxid', 'Kraken2Read', 'read_kraken2', 'expected_matches',
-           'run_kraken2']
+           'expect_end', 'run_kraken2']
 
 # %% ../../nbs/63_kraken2.ipynb #769d538e
 import shutil
@@ -86,6 +86,9 @@ def _parsed_lines(path: Path) -> Iterator[Kraken2Line]:
                 raise InputError(path, f"line {number:,} is not one of Kraken2's output", remedy) from error
 
 # %% ../../nbs/63_kraken2.ipynb #f54f0561
+_SAME_READS = "Give Kraken2's output for the same reads, in the same order"
+
+
 def expected_matches(
     opinions: Iterator[Kraken2Read],  # from `read_kraken2`
     pairs: Sequence[tuple],  # of records: the next reads
@@ -99,9 +102,15 @@ def expected_matches(
         if opinion is None or opinion.name != expected:
             problem = f"ends before the reads do, at {expected!r}"
             if opinion: problem = f"has the read {opinion.name!r} where {expected!r} is expected"
-            raise InputError(path, problem, "Give Kraken2's output for the same reads, in the same order")
+            raise InputError(path, problem, _SAME_READS)
         held.append(opinion)
     return np.array([opinion.row for opinion in held]), np.array([opinion.matches for opinion in held])
+
+
+def expect_end(opinions: Iterator[Kraken2Read], path):
+    "Raise `InputError` where Kraken2 speaks of further reads."
+    more = next(opinions, None)
+    if more: raise InputError(path, f"goes on with {more.name!r} after the last read", _SAME_READS)
 
 # %% ../../nbs/63_kraken2.ipynb #29434e8f
 def run_kraken2(

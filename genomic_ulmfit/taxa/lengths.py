@@ -19,7 +19,7 @@ from typing_extensions import TypedDict
 from ..seq.errors import InputError
 from ..seq.settings import REMEDY, Count, Share
 
-from .calibration import Calibration, Evidence
+from .calibration import Calibration, Evidence, OtherGenera
 from .fitting import fit_calibration
 
 # %% ../../nbs/64_lengths.ipynb #67039ae4
@@ -45,11 +45,12 @@ class LengthCalibration:
         self,
         evidence: Evidence,  # with the lengths of the reads
         genus: np.ndarray,  # number of each class's genus, (classes,); -1 without one
+        others: OtherGenera | None = None,  # that no read has evidence for
     ) -> np.ndarray:  # (reads, classes + genera + 1), as of `Calibration.log_probs`
         "Calibrated log-probabilities. Raises `ValueError` where the lengths are not known."
-        if len(self.each) == 1: return self.each[0].log_probs(evidence, genus)
+        if len(self.each) == 1: return self.each[0].log_probs(evidence, genus, others)
         if evidence.length is None: raise ValueError("the evidence says nothing of the lengths of the reads")
-        return self.at(evidence.length).log_probs(evidence, genus)
+        return self.at(evidence.length).log_probs(evidence, genus, others)
 
     @property
     def uses_kraken2(self) -> bool: return any(known.kraken2 for known in self.each)  # whether its matches are weighed

@@ -50,7 +50,7 @@ def confidence_of_lineage(
     read, level = np.nonzero(lineages >= 0)
     nodes = lineages[read, level]
     total = np.zeros(len(tree), np.int64)
-    np.add.at(total, nodes, (judged.probs[given[read], nodes] * STEPS).astype(np.int64))
+    np.add.at(total, nodes, (judged.probs_at(given[read], nodes) * STEPS).astype(np.int64))
     return total
 
 # %% ../../nbs/68_sample.ipynb #edff2339
@@ -85,7 +85,7 @@ class Sample:
         classes = len(self.best)
         self.reads += len(judged.row)
         self.direct += count_numbers(judged.row, nodes)
-        self.probability += (judged.probs * STEPS).astype(np.int64).sum(0)
+        self.probability[judged.nodes] += (judged.probs * STEPS).astype(np.int64).sum(0)
         self.confidence += confidence_of_lineage(self.tree, judged)
         self.unknown += count_numbers(unknown_reason(judged), len(REASONS))
         self.best += count_numbers(judged.best, classes)

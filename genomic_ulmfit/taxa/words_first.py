@@ -16,17 +16,18 @@ from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
 from ..seq.settings import Share
-from .calibration import Evidence, genus_scores
+from .calibration import Evidence, OtherGenera, genus_scores
 from .lengths import Finite, LengthCalibration, LengthsShape, calibration_from_dict
 
 # %% ../../nbs/64_words_first.ipynb #31b0bce0
 def genus_of_outcomes(
     genus: np.ndarray,  # number of each class's genus, (classes,); -1 without one
-) -> np.ndarray:  # (classes + genera + 1,)
-    "The genus of each column of `Calibration.log_probs`; none of them, the last, is -1."
+    others: OtherGenera | None = None,  # that have a column together
+) -> np.ndarray:  # (classes + genera + 1,), or one more
+    "The genus of each column of `Calibration.log_probs`; none of them, the last, is -1, and so are the others."
     alone = genus < 0
     of_classes = np.where(alone, genus.max() + np.cumsum(alone), genus)
-    return np.concatenate([of_classes, np.arange(genus.max() + 1), [-1]])
+    return np.concatenate([of_classes, np.arange(genus.max() + 1), [-1, -1] if others else [-1]])
 
 # %% ../../nbs/64_words_first.ipynb #99490dc9
 class Genera(NamedTuple):
@@ -39,9 +40,10 @@ class Genera(NamedTuple):
 def best_genera(
     log_probs: np.ndarray,  # of the outcomes, (reads, classes + genera + 1)
     genus: np.ndarray,  # number of each class's genus, (classes,); -1 without one
+    others: OtherGenera | None = None,  # that have a column together
 ) -> Genera:
     "The most probable genus of each read."
-    scores = genus_scores(log_probs, genus_of_outcomes(genus))
+    scores = genus_scores(log_probs, genus_of_outcomes(genus, others))
     return Genera(scores.argmax(1), np.exp(scores.max(1)))
 
 # %% ../../nbs/64_words_first.ipynb #c6aaa7aa
@@ -52,7 +54,7 @@ def exact_only(evidence: Evidence) -> Evidence:
     "The evidence without what the network says."
     windows = np.ones_like(evidence.windows)
     matches = evidence.words, evidence.looked_up, evidence.kraken2
-    return Evidence(np.zeros_like(evidence.network), windows, *matches, length=evidence.length)
+    return Evidence(np.zeros((len(windows), 1)), windows, *matches, length=evidence.length)
 
 
 def _is_settled(sure: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -75,13 +77,13 @@ class WordsFirst:
         "Whether reads are shown to the network unless the user says so."
         return self.gain >= LEAST_GAIN
 
-    def log_probs(self, evidence: Evidence, genus: np.ndarray) -> np.ndarray:  # (reads, outcomes)
-        "The log-probabilities by exact matches alone."
-        return self.calibration.log_probs(exact_only(evidence), genus)
+    def log_probs(self, evidence: Evidence, genus: np.ndarray, others: OtherGenera | None = None) -> np.ndarray:
+        "The log-probabilities by exact matches alone, (reads, outcomes); `others` as of `Calibration.log_probs`."
+        return self.calibration.log_probs(exact_only(evidence), genus, others)
 
-    def open_reads(self, log_probs: np.ndarray, genus: np.ndarray) -> np.ndarray:  # numbers of reads
-        "The reads that the network is to see, by the log-probabilities of the exact matches."
-        return np.flatnonzero(~_is_settled(best_genera(log_probs, genus).sure, self.low, self.high))
+    def open_reads(self, log_probs: np.ndarray, genus: np.ndarray, others: OtherGenera | None = None) -> np.ndarray:
+        "The numbers of the reads that the network is to see, by the log-probabilities of the exact matches."
+        return np.flatnonzero(~_is_settled(best_genera(log_probs, genus, others).sure, self.low, self.high))
 
 # %% ../../nbs/64_words_first.ipynb #d289dea9
 class Ways(NamedTuple):
