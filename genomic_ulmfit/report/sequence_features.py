@@ -80,7 +80,7 @@ def gapped_features(
     count = partial(_gapped_counts, letters=letters, span=span, alphabet=alphabet)
     table = count(codes, lengths)
     if alphabet.has_strands and not stranded:
-        table = table + count(alphabet.reverse_complement(codes), lengths[::-1])[::-1]
+        table = table + count(alphabet.complements[codes[::-1]], lengths[::-1])[::-1]
     return table.log1p()
 
 # %% ../../nbs/31_sequence_features.ipynb #418af060
