@@ -51,6 +51,8 @@ def test_held_out_groups_are_whole():
     chosen = data.held_out(groups, 0.2, seed=0)
     assert not set(groups[chosen]) & set(groups[~chosen]) and 0.2 <= chosen.mean() < 0.25
     assert (data.held_out(groups, 0.2, seed=0) == chosen).all() and (data.held_out(groups, 0.2, 1) != chosen).any()
+    folds = np.stack([data.held_out(groups, 0.2, 0, number) for number in range(5)])
+    assert (folds.sum(0) == 1).all() and (folds[0] == chosen).all() and (folds.mean(1) > 0.1).all()
 
 
 @pytest.mark.parametrize("column", ["group", "sequence"])

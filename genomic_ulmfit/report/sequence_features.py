@@ -45,7 +45,7 @@ def one_length(reads) -> int | None:
     lengths = {len(read) for read in reads}
     return lengths.pop() if len(lengths) == 1 else None
 
-
+# %% ../../nbs/31_sequence_features.ipynb #b21b8196
 def one_hot_features(
     reads,  # as for `kmer_counts`, all of one length
     alphabet: Alphabet = DNA,
@@ -67,7 +67,7 @@ def gap_patterns(
     "The ways to place the letters of a word."
     return [(0, *others) for others in combinations(range(1, span), letters - 1)]
 
-
+# %% ../../nbs/31_sequence_features.ipynb #157958ee
 def gapped_features(
     reads,  # as for `kmer_counts`
     letters: int = 6,  # of a word

@@ -34,7 +34,7 @@ class Part(NamedTuple):
     reads: Sequence  # texts or codes, (n,)
     targets: np.ndarray  # (n, targets) float64; NaN where missing
 
-
+# %% ../../nbs/31_target_baselines.ipynb #88e7718b
 def check_part(
     part,  # (reads, targets)
     names: Sequence[str],  # of the targets
@@ -47,7 +47,7 @@ def check_part(
     problem = f"{len(reads)} sequences have targets of shape {targets.shape}"
     raise InputError(where, problem, f"Give ({len(reads)}, {len(names)}) of them: a column a target")
 
-
+# %% ../../nbs/31_target_baselines.ipynb #4f5b6b94
 def _check_known(train: Part, names: Sequence[str]):
     "Raise `InputError` for a target that no training sequence has."
     for name, y in zip(names, train.targets.T):
@@ -79,6 +79,12 @@ def _fit_linear(kind: str, X, y: np.ndarray, penalty: float):
 def _expected(model, X) -> np.ndarray:  # (n,)
     "The expected target: of a label the probability that it holds."
     return model.predict_proba(X)[:, 1] if isinstance(model, LogisticRegression) else model.predict(X)
+
+# %% ../../nbs/31_target_baselines.ipynb #5701c9b5
+def _known(X, y: np.ndarray):
+    "The rows where a target is known."
+    rows = np.flatnonzero(~np.isnan(y))
+    return X[rows], y[rows]
 
 # %% ../../nbs/31_target_baselines.ipynb #3b23312f
 PENALTIES = (1e5, 1e4, 1e3, 1e2, 10.0, 1.0)
@@ -120,11 +126,10 @@ class LinearBaseline:
             best = loss, penalty, model
         return best[1:]
 
-
-def _known(X, y: np.ndarray):
-    "The rows where a target is known."
-    rows = np.flatnonzero(~np.isnan(y))
-    return X[rows], y[rows]
+# %% ../../nbs/31_target_baselines.ipynb #b93269b9
+def _members(group: np.ndarray) -> list[np.ndarray]:
+    "The places of each group, groups numbered from 0."
+    return [np.flatnonzero(group == number) for number in range(group.max() + 1)]
 
 # %% ../../nbs/31_target_baselines.ipynb #718de5d6
 class NeighbourBaseline:
@@ -171,21 +176,17 @@ class NeighbourBaseline:
             for number in numbers: guesses[number][:, columns] = y[nearest[:, :number]].mean(1)
         return guesses
 
-
-def _members(group: np.ndarray) -> list[np.ndarray]:
-    "The places of each group, groups numbered from 0."
-    return [np.flatnonzero(group == number) for number in range(group.max() + 1)]
-
 # %% ../../nbs/31_target_baselines.ipynb #cf8cb774
 _MOST_KMERS = 8192  # possible words of the longest k-mers
 _MOST_GAPPED = 60_000_000  # gapped words in a part: 0.5 GB
+_MOST_COLUMNS = 2**22  # possible words of a profile
 
 
 def longest_words(alphabet: Alphabet) -> int:
     "Letters in the longest words of which there are a few thousand."
     return int(log(_MOST_KMERS) / log(len(alphabet)))
 
-
+# %% ../../nbs/31_target_baselines.ipynb #d92c7475
 def default_baselines(
     reads,  # of the training part
     stranded: bool = False,  # the sequences have a direction
@@ -204,7 +205,8 @@ def default_baselines(
     gaps = {"letters": k, "span": k + 2}
     if sum(map(len, reads)) * len(gap_patterns(**gaps)) * (1 if stranded else 2) <= _MOST_GAPPED:
         found["gapped k-mers"] = LinearBaseline(partial(gapped_features, **gaps, **how))
-    return found | {"nearest neighbours": NeighbourBaseline((k, k + 2), **how)}
+    ks = [length for length in (k, k + 2, k + 4) if len(alphabet) ** length <= _MOST_COLUMNS]
+    return found | {"nearest neighbours": NeighbourBaseline(ks, **how)}
 
 # %% ../../nbs/31_target_baselines.ipynb #751dd185
 class TargetBaselines(NamedTuple):
@@ -215,7 +217,14 @@ class TargetBaselines(NamedTuple):
     predictions: dict[str, np.ndarray]  # baseline -> (n, targets)
     thresholds: dict[str, np.ndarray]  # baseline -> (targets,), from the validation part
 
+# %% ../../nbs/31_target_baselines.ipynb #0d8dfc49
+def _side_by_side(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    "A row per baseline and target."
+    chosen = [table.drop_duplicates("target").set_index("target")["chosen"] for table in tables.values()]
+    spread = [spread_figures(table).assign(chosen=texts) for table, texts in zip(tables.values(), chosen)]
+    return pd.concat(dict(zip(tables, spread)), names=["baseline"])
 
+# %% ../../nbs/31_target_baselines.ipynb #0deb9d5b
 def target_baselines(
     train,  # (reads, targets): texts or codes, and (n, targets) with NaN where missing
     valid,  # the same, to choose penalties, neighbours and thresholds on
@@ -243,10 +252,3 @@ def target_baselines(
         tables[name] = target_metrics(test.targets, predictions[name], names, kinds, thresholds[name], **how)
         tables[name]["chosen"] = tables[name]["target"].map(dict(zip(names, baseline.chosen))).fillna("")
     return TargetBaselines(_side_by_side(tables), pd.concat(tables, names=["baseline"]), predictions, thresholds)
-
-
-def _side_by_side(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    "A row per baseline and target."
-    chosen = [table.drop_duplicates("target").set_index("target")["chosen"] for table in tables.values()]
-    spread = [spread_figures(table).assign(chosen=texts) for table, texts in zip(tables.values(), chosen)]
-    return pd.concat(dict(zip(tables, spread)), names=["baseline"])

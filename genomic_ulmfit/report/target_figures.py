@@ -54,7 +54,7 @@ def _line_styles(labels: list[str]) -> list[dict]:
     grey = {"color": MUTED, "lw": 0.8}
     return [grey | {"label": f"{len(labels)} labels"}, *[grey] * (len(labels) - 1)]
 
-
+# %% ../../nbs/32_target_figures.ipynb #046eb390
 def _plot_labels(
     roc: Axes,
     precision_recall: Axes,
@@ -106,7 +106,7 @@ def _label_panels(axes: list[Axes], labels: list[tuple], figures):
     texts = [_figure_texts(figures.loc[name], ("auroc", "average_precision")) for name, *_ in labels]
     texts = [f"{literal(name)}: {text}" for (name, *_), text in zip(labels, texts)]
     _plot_labels(*axes, [(y, p) for _, y, p in labels], _line_styles(texts))
-    axes[0].legend(frameon=False, fontsize=7, loc="lower right")
+    if len(axes[0].lines) > 1: axes[0].legend(frameon=False, fontsize=7, loc="lower right")
 
 # %% ../../nbs/32_target_figures.ipynb #b2eb9f47
 _MOST_PANELS = 12  # values and counts; more can't be read on one picture

@@ -47,7 +47,7 @@ def _check_column(name: str, kind: str, y: np.ndarray, p: np.ndarray):
     if p.min() >= -_ROUNDING and p.max() <= 1 + _ROUNDING: return
     raise ValueError(f"target {name}: probabilities must be 0 to 1, {span(p)}: are they logits?")
 
-
+# %% ../../nbs/30_target_metrics.ipynb #691e8420
 def checked_targets(
     targets,  # (n, targets); NaN where missing
     predictions,  # (n, targets)
@@ -97,7 +97,7 @@ def _best_threshold(y: np.ndarray, p: np.ndarray) -> float:
     best = np.argmax(matthews(hits, y.sum(), calls, len(y)))
     return float((scores[best] + scores[best + 1]) / 2)
 
-
+# %% ../../nbs/30_target_metrics.ipynb #4e63ae30
 def choose_thresholds(
     targets,  # of the validation part, (n, targets); NaN where missing
     predictions,  # (n, targets)
@@ -224,7 +224,7 @@ def _label_counts(
     exact = ((called == (y == 1)) | ~known).all(1)
     return np.stack([right, (called & known).sum(1), (y == 1).sum(1), exact, np.ones(len(y))], 1)
 
-
+# %% ../../nbs/30_target_metrics.ipynb #24fe1c97
 def _set_figures(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # (samples,) each
     "Micro-F1 (NaN without any label or call) and exact match, from sums of `_label_counts` and over rows."
     right, calls, labels, exact, n = sums.T
