@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import product
 from math import log
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -143,7 +143,7 @@ class NeighbourBaseline:
         alphabet: Alphabet = DNA,
     ):
         self.options = list(product(ks, sorted(neighbours)))
-        self.how = {"stranded": stranded, "alphabet": alphabet}
+        self.how: dict[str, Any] = {"stranded": stranded, "alphabet": alphabet}
 
     def fit(self, train: Part, valid: Part, kinds: Sequence[str]):
         "Keep the training part, and choose on the validation part."
@@ -153,7 +153,7 @@ class NeighbourBaseline:
         for k in dict(self.options):
             for number, guess in self._guesses(k, valid.reads).items():
                 losses[k, number] = np.nanmean((guess - valid.targets) ** 2 / scale)
-        self.best = min(losses, key=losses.get)
+        self.best = min(losses, key=losses.__getitem__)
         self.chosen = ["k {}, neighbours {}".format(*self.best)] * len(kinds)
         return self
 
@@ -194,9 +194,9 @@ def default_baselines(
 ) -> dict:  # name -> baseline, not fitted
     "The baselines that these sequences allow: one-hot for one length, gapped k-mers where they are few enough."
     k = longest_words(alphabet)
-    how = {"stranded": stranded, "alphabet": alphabet}
+    how: dict[str, Any] = {"stranded": stranded, "alphabet": alphabet}
     composition = "GC + length" if alphabet.has_strands else "composition + length"
-    found = {
+    found: dict[str, Any] = {
         "mean": MeanBaseline(),
         composition: LinearBaseline(partial(composition_features, **how), (1e-3,)),
         "k-mers": LinearBaseline(partial(kmer_features, ks=range(max(k - 3, 1), k + 1), **how)),
@@ -204,7 +204,7 @@ def default_baselines(
     if one_length(reads): found["one-hot"] = LinearBaseline(partial(one_hot_features, alphabet=alphabet))
     gaps = {"letters": k, "span": k + 2}
     if sum(map(len, reads)) * len(gap_patterns(**gaps)) * (1 if stranded else 2) <= _MOST_GAPPED:
-        found["gapped k-mers"] = LinearBaseline(partial(gapped_features, **gaps, **how))
+        found["gapped k-mers"] = LinearBaseline(partial(gapped_features, **(how | gaps)))
     ks = [length for length in (k, k + 2, k + 4) if len(alphabet) ** length <= _MOST_COLUMNS]
     return found | {"nearest neighbours": NeighbourBaseline(ks, **how)}
 

@@ -33,7 +33,7 @@ def _plot_values(
         ax.scatter(y, p, s=14, color=ACCENT, alpha=0.6, linewidths=0)
     else:
         cells = ax.hexbin(y, p, gridsize=_GRID, bins="log", mincnt=1, cmap=_DENSITY, linewidths=0.2)
-        cells.set_clim(1, max(cells.get_array().max(), 2))
+        cells.set_clim(1, max(np.max(cells.get_array()), 2))
         ticks = LogLocator(subs=(1, 2, 5))
         ax.figure.colorbar(cells, ax=ax, label="rows in a cell", ticks=ticks, format="%d").minorticks_off()
     if len(y):
@@ -105,8 +105,9 @@ def _label_panels(axes: list[Axes], labels: list[tuple], figures):
         ax.set_title("ROC" if figure == "auroc" else "precision and recall", fontsize=9)
     texts = [_figure_texts(figures.loc[name], ("auroc", "average_precision")) for name, *_ in labels]
     texts = [f"{literal(name)}: {text}" for (name, *_), text in zip(labels, texts)]
-    _plot_labels(*axes, [(y, p) for _, y, p in labels], _line_styles(texts))
-    if len(axes[0].lines) > 1: axes[0].legend(frameon=False, fontsize=7, loc="lower right")
+    roc, precision_recall = axes
+    _plot_labels(roc, precision_recall, [(y, p) for _, y, p in labels], _line_styles(texts))
+    if len(roc.lines) > 1: roc.legend(frameon=False, fontsize=7, loc="lower right")
 
 # %% ../../nbs/32_target_figures.ipynb #b2eb9f47
 _MOST_PANELS = 12  # values and counts; more can't be read on one picture
