@@ -33,7 +33,7 @@ def _plot_values(
         ax.scatter(y, p, s=14, color=ACCENT, alpha=0.6, linewidths=0)
     else:
         cells = ax.hexbin(y, p, gridsize=_GRID, bins="log", mincnt=1, cmap=_DENSITY, linewidths=0.2)
-        cells.set_clim(1, max(np.max(cells.get_array()), 2))
+        cells.set_clim(1, max(cells.norm.vmax or 2, 2))
         ticks = LogLocator(subs=(1, 2, 5))
         ax.figure.colorbar(cells, ax=ax, label="rows in a cell", ticks=ticks, format="%d").minorticks_off()
     if len(y):
