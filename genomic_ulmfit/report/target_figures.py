@@ -7,6 +7,7 @@ __all__ = ['plot_predicted']
 
 # %% ../../nbs/32_target_figures.ipynb #0ac6e4cb
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -33,7 +34,8 @@ def _plot_values(
         ax.scatter(y, p, s=14, color=ACCENT, alpha=0.6, linewidths=0)
     else:
         cells = ax.hexbin(y, p, gridsize=_GRID, bins="log", mincnt=1, cmap=_DENSITY, linewidths=0.2)
-        cells.set_clim(1, max(cells.norm.vmax or 2, 2))
+        most: Any = cells.get_array()
+        cells.set_clim(1, max(most.max(), 2))
         ticks = LogLocator(subs=(1, 2, 5))
         ax.figure.colorbar(cells, ax=ax, label="rows in a cell", ticks=ticks, format="%d").minorticks_off()
     if len(y):
