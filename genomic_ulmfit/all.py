@@ -9,7 +9,8 @@ __all__ = ['InputError', 'Alphabet', 'DNA', 'PROTEIN', 'encode_bases', 'decode_b
            'GenomeLMDataLoaders', 'ReadDataLoaders', 'SequenceBlock', 'PRESETS', 'Preset', 'Wide', 'Counts',
            'BitsPerBase', 'binary_metrics', 'bits_per_base', 'classification_metrics', 'expected_calibration_error',
            'reliability', 'MarkovChain', 'fit_kmer_logreg', 'fit_kmer_nb', 'kmer_counts', 'markov_bits_per_base',
-           'plot_confusion', 'plot_curves', 'plot_reliability', 'plot_scores', 'GenomeModel', 'LanguageModel',
+           'plot_confusion', 'plot_curves', 'plot_reliability', 'plot_scores', 'choose_thresholds', 'label_metrics',
+           'plot_predicted', 'spread_figures', 'target_baselines', 'target_metrics', 'GenomeModel', 'LanguageModel',
            'Predictor', 'load_model', 'load_genome_model', 'load_predictor', 'pretrained_models',
            'EarlyStoppingCallback', 'set_seed', 'GenomeLearner', 'genome_classifier_learner', 'genome_lm_learner',
            'search_to_folder', 'Taxonomy', 'read_taxonomy', 'taxonomy_from_gtdb', 'taxonomy_from_ncbi',
@@ -36,6 +37,9 @@ from .report.figures import plot_confusion, plot_curves, plot_reliability, plot_
 from genomic_ulmfit.report.metrics import (
     BitsPerBase, binary_metrics, bits_per_base, classification_metrics, expected_calibration_error, reliability,
 )
+from .report.target_baselines import target_baselines
+from .report.target_figures import plot_predicted
+from .report.target_metrics import choose_thresholds, label_metrics, spread_figures, target_metrics
 from .seq.alphabet import DNA, PROTEIN, Alphabet, decode_bases, encode_bases, reverse_complement
 from .seq.errors import InputError
 from .seq.records import SequenceRecord, read_sequences
@@ -87,6 +91,7 @@ _all_ = [
     "BitsPerBase", "binary_metrics", "bits_per_base", "classification_metrics", "expected_calibration_error",
     "reliability", "MarkovChain", "fit_kmer_logreg", "fit_kmer_nb", "kmer_counts", "markov_bits_per_base",
     "plot_confusion", "plot_curves", "plot_reliability", "plot_scores",
+    "choose_thresholds", "label_metrics", "plot_predicted", "spread_figures", "target_baselines", "target_metrics",
     "GenomeModel", "LanguageModel", "Predictor", "load_model", "load_genome_model", "load_predictor",
     "pretrained_models",
     "EarlyStoppingCallback", "set_seed", "GenomeLearner", "genome_classifier_learner", "genome_lm_learner",
