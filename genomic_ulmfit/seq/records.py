@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import dnaio
 import numpy as np
-from Bio import BiopythonParserWarning, SeqIO
 
 from .alphabet import DNA, Alphabet
 from .errors import InputError
@@ -117,6 +116,8 @@ _LOST = "Expected sequence length"  # what Biopython only warns of
 
 def _parse_genbank(stream, kind: str) -> Iterator:
     "Records of GenBank. Raises `EOFError` for a file that ends within a record, or has one without its first line."
+    from Bio import BiopythonParserWarning, SeqIO  # for GenBank alone: to import it takes a tenth of a second
+
     text = _RecordEnds(stream, "ascii", errors="replace")
     records = SeqIO.parse(text, kind)
     number = 0
