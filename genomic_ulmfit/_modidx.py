@@ -887,6 +887,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                          'genomic_ulmfit/taxa/buckets.py'),
                                              'genomic_ulmfit.taxa.buckets.map_table': ( 'word_buckets.html#map_table',
                                                                                         'genomic_ulmfit/taxa/buckets.py'),
+                                             'genomic_ulmfit.taxa.buckets.marked_starts': ( 'word_buckets.html#marked_starts',
+                                                                                            'genomic_ulmfit/taxa/buckets.py'),
                                              'genomic_ulmfit.taxa.buckets.pack_table': ( 'word_buckets.html#pack_table',
                                                                                          'genomic_ulmfit/taxa/buckets.py'),
                                              'genomic_ulmfit.taxa.buckets.part_bounds': ( 'word_buckets.html#part_bounds',
