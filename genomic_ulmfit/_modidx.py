@@ -70,6 +70,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                          'genomic_ulmfit.cli.main.command_module': ( 'cli/main.html#command_module',
                                                                                      'genomic_ulmfit/cli/main.py'),
                                          'genomic_ulmfit.cli.main.commands_in': ('cli/main.html#commands_in', 'genomic_ulmfit/cli/main.py'),
+                                         'genomic_ulmfit.cli.main.lasting': ('cli/main.html#lasting', 'genomic_ulmfit/cli/main.py'),
                                          'genomic_ulmfit.cli.main.main': ('cli/main.html#main', 'genomic_ulmfit/cli/main.py'),
                                          'genomic_ulmfit.cli.main.parser': ('cli/main.html#parser', 'genomic_ulmfit/cli/main.py')},
             'genomic_ulmfit.cli.merge': { 'genomic_ulmfit.cli.merge.add_arguments': ( 'cli/merge.html#add_arguments',

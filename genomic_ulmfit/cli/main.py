@@ -7,8 +7,10 @@ __all__ = ['COMMANDS', 'GROUPS', 'command_module', 'commands_in', 'parser', 'mai
 
 # %% ../../nbs/cli/99_main.ipynb #2eab74b9
 import argparse
+import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 
 from .arguments import count
@@ -78,12 +80,22 @@ def _add_arguments(command: argparse.ArgumentParser, module):
     command.set_defaults(run=module.run)
 
 # %% ../../nbs/cli/99_main.ipynb #a1m00001
+@contextmanager
+def lasting() -> Iterator[None]:
+    "What is imported meanwhile stays until the process ends: nobody looks for garbage in it, now or then."
+    gc.disable()
+    try: yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+# %% ../../nbs/cli/99_main.ipynb #28d01de2
 def main(
     argv: list[str] | None = None,  # arguments; those of the process unless given
 ) -> int:  # 0; 2 for bad input, said in one line; 130 after Ctrl-C or SIGTERM
     "Run a command; returns the exit code."
-    argv = sys.argv[1:] if argv is None else argv
-    args = parser(commands_in(argv)).parse_args(argv)
-    from genomic_ulmfit.cli.running import run_command  # with PyTorch, which help does without
-
+    with lasting() if argv is None else nullcontext():
+        argv = sys.argv[1:] if argv is None else argv
+        args = parser(commands_in(argv)).parse_args(argv)
+        from genomic_ulmfit.cli.running import run_command  # with PyTorch, which help does without
     return run_command(args)
