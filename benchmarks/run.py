@@ -2,10 +2,9 @@
 
     python benchmarks/run.py NAME [--quick] [--json FILE]
 
-NAME is one of read, tokenise, load, train, predict, words, classify, growth, taxa-growth. One JSON line per
-measurement; product and baseline are timed in turns in one process. `--quick` ends within 50 seconds on two cores.
-Nothing of ../shared is
-needed.
+NAME is one of start, read, tokenise, load, train, predict, words, classify, growth, taxa-growth. One JSON line
+per measurement; product and baseline are timed in turns in one process. `--quick` ends within 50 seconds on two cores.
+Nothing of ../shared is needed.
 """
 
 import argparse
@@ -15,7 +14,7 @@ import warnings
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-NAMES = ("read", "tokenise", "load", "train", "predict", "words", "classify", "growth", "taxa-growth")
+NAMES = ("start", "read", "tokenise", "load", "train", "predict", "words", "classify", "growth", "taxa-growth")
 
 
 def main(argv=None):

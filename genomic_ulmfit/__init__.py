@@ -6,14 +6,8 @@
 __all__ = []
 
 # %% ../nbs/00_house.ipynb #1850d975
-import random
 from importlib.metadata import PackageNotFoundError, version
 
 # %% ../nbs/00_house.ipynb #a0303d59
 try: __version__ = version("genomic_ulmfit")  # settings.ini is the one place where it is set
 except PackageNotFoundError: __version__ = "0+source"  # run from a source tree that isn't installed
-
-# %% ../nbs/00_house.ipynb #f13b161e
-_state = random.getstate()
-try: import fasttransform  # noqa: F401
-finally: random.setstate(_state)

@@ -19,6 +19,13 @@ __all__ = ['InputError', 'Alphabet', 'DNA', 'PROTEIN', 'encode_bases', 'decode_b
            'screen_sample', 'compare', 'write_screen', 'calibrate_taxa', 'screen_files', 'write_sample_page', 'Trimmer',
            'cluster_client', 'Workers', 'classify_files_on', 'evaluate', 'predict_file', 'run_demo']
 
+# %% ../nbs/99_all.ipynb #c64e7e8f
+import random
+
+_state = random.getstate()
+try: import fasttransform  # noqa: F401
+finally: random.setstate(_state)
+
 # %% ../nbs/99_all.ipynb #6db41713
 from fastai.callback.tracker import EarlyStoppingCallback
 from fastai.torch_core import set_seed
@@ -35,7 +42,7 @@ from .nets.wide import Wide
 from .report.baselines import MarkovChain, fit_kmer_logreg, fit_kmer_nb, kmer_counts, markov_bits_per_base
 from .report.figures import plot_confusion, plot_curves, plot_reliability, plot_scores
 from genomic_ulmfit.report.metrics import (
-    BitsPerBase, binary_metrics, bits_per_base, classification_metrics, expected_calibration_error, reliability,
+    binary_metrics, bits_per_base, classification_metrics, expected_calibration_error, reliability,
 )
 from .report.target_baselines import target_baselines
 from .report.target_figures import plot_predicted
@@ -79,6 +86,7 @@ from .text.task import TASKS, Classes, Task
 from .text.windows import LMWindows
 from .train.learner import GenomeLearner, genome_classifier_learner, genome_lm_learner
 from .train.search import search_to_folder
+from .train.watched import BitsPerBase
 
 # %% ../nbs/99_all.ipynb #fb9afe5f
 _all_ = [

@@ -13,7 +13,7 @@ from commands import fails, run
 from genomic_ulmfit.all import SAMPLE, GenomeCorpus, InputError, TaxonModel, WordTable, build_words, read_sequences
 from genomic_ulmfit.model.folder import model_folder
 from genomic_ulmfit.seq.alphabet import decode_bases
-from genomic_ulmfit.taxa.workflows import sample_name
+from genomic_ulmfit.taxa.sample_files import sample_name
 
 LINEAGES = """genus\tfamily\tphylum\tdomain
 Alpha\tAlphaus\tOnly\tBacteria

@@ -17,9 +17,9 @@ from ..seq.errors import InputError
 from ..seq.files import check_outputs
 from ..taxa.formats import classify_files, parts_here
 from ..taxa.model import TaxonModel
+from ..taxa.sample_files import sample_name
 from ..taxa.sample_page import write_sample_page
 from ..taxa.workers import parts_on
-from ..taxa.workflows import sample_name
 
 # %% ../../nbs/cli/70_classify.ipynb #5f0efe15
 MORE = "Without any output named it prints Kraken's report."

@@ -10,8 +10,8 @@ from .arguments import add_seed
 from ..seq.errors import InputError
 from ..seq.files import check_outputs
 from ..taxa.formats import merge_samples
+from ..taxa.sample_files import sample_names
 from ..taxa.sample_page import write_sample_page
-from ..taxa.workflows import sample_names
 
 # %% ../../nbs/cli/80_merge.ipynb #5daa1ecb
 def add_arguments(parser):

@@ -14,10 +14,11 @@ from pathlib import Path
 from .arguments import add_json, add_seed, add_views, views_of, write_json
 from .judging import add_dask, add_trim, trimmer_of, workers_of
 from ..seq.records import ReadSummary
+from ..taxa.sample_files import SampleFiles, files_of_sample
 from ..taxa.screen import ABSENT, UNKNOWN
 from ..taxa.trim import Trimmer
 from ..taxa.workers import count_samples_on
-from ..taxa.workflows import SampleFiles, ScreenedFiles, count_samples, files_of_sample, screen_files
+from ..taxa.workflows import ScreenedFiles, count_samples, screen_files
 
 # %% ../../nbs/cli/85_screen.ipynb #e93bd423
 MORE = "Writes report.html, screen.tsv, screen.json, and Kraken's report of each sample."

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import jinja2
 import torch
-from fastai.torch_core import default_device
+from fastcore.basics import defaults
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 from typing_extensions import TypedDict
@@ -53,11 +53,19 @@ def model_folder(
     raise InputNotFoundError(source, "no such model folder", remedy)
 
 # %% ../../nbs/42_folder.ipynb #a2835d48
+def _default_device() -> torch.device:
+    "What fastai's `default_device` returns, from the same setting; to import fastai takes seconds."
+    if getattr(defaults, "use_cuda", None) is not False:
+        if torch.cuda.is_available(): return torch.device(torch.cuda.current_device())
+        if torch.backends.mps.is_available(): return torch.device("mps", 0)
+    return torch.device("cpu")
+
+
 def find_device(
     name=None,  # `cpu`, `cuda`, `mps`, … or a `torch.device`; fastai's default device unless given
 ) -> torch.device:
     "A device that works. Raises `InputError` where it isn't there."
-    if name is None: return default_device()
+    if name is None: return _default_device()
     try: return torch.empty(1, device=name).device
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         problem = f"is not there ({str(error).splitlines()[0]})"

@@ -4,18 +4,16 @@
 
 # %% auto #0
 __all__ = ['bits_per_base', 'reliability', 'expected_calibration_error', 'classification_metrics', 'paired_difference',
-           'binary_metrics', 'BitsPerBase']
+           'binary_metrics']
 
 # %% ../../nbs/30_metrics.ipynb #4e857950
 import math
 
 import numpy as np
 import pandas as pd
-import torch
-from fastai.learner import Metric
 from sklearn import metrics as sk
 
-from ..text.kmers import NO_LOSS, bits_per_letter
+from ..text.kmers import bits_per_letter
 
 # %% ../../nbs/30_metrics.ipynb #f785cf4a
 _ROUNDING = 1e-6  # a probability may be that far below 0 or above 1
@@ -196,32 +194,3 @@ def binary_metrics(
 
 # %% ../../nbs/30_metrics.ipynb #f21957bc
 bits_per_base = bits_per_letter
-
-# %% ../../nbs/30_metrics.ipynb #19e88646
-class BitsPerBase(Metric):
-    "Bits per base of a language model, as a fastai metric."
-
-    def __init__(
-        self,
-        stride: int,  # new letters that a token adds
-    ):
-        self.stride = stride
-
-    def reset(self):
-        self.nats = 0.0
-        self.n = 0
-
-    def accumulate(self, learn):
-        "Add a batch: `pred` logits (rows, positions, vocabulary) or a tuple that starts with them; `y` token ids."
-        pred = learn.pred[0] if isinstance(learn.pred, tuple) else learn.pred
-        logits = pred[:, 1:].float().flatten(0, 1)
-        y = learn.y[:, 1:].flatten()
-        loss = torch.nn.functional.cross_entropy(logits, y, reduction="sum", ignore_index=NO_LOSS)
-        self.nats += loss.double()
-        self.n += (y != NO_LOSS).sum()
-
-    @property
-    def value(self): return bits_per_base(float(self.nats), int(self.n), self.stride) if self.n else None
-
-    @property
-    def name(self): return "bits_per_base"

@@ -10,13 +10,15 @@ import io
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jinja2
 import pandas as pd
-from matplotlib.figure import Figure
+
+if TYPE_CHECKING: from matplotlib.figure import Figure  # who has a picture has imported it
 
 # %% ../../nbs/33_page.ipynb #aeef8b62
-def svg(fig: Figure) -> str:
+def svg(fig: "Figure") -> str:
     "A figure as an SVG element to put into a page."
     out = io.StringIO()
     fig.savefig(out, format="svg", bbox_inches="tight", metadata={"Date": None})
@@ -29,7 +31,7 @@ def section(
     text: Sequence[str] = (),  # paragraphs
     table: pd.DataFrame | None = None,  # cells are printed as they are
     own: str = "",  # first cell of the row to set off
-    figures: Mapping[str, Figure | str] | None = None,  # caption -> figure, or markup as it is
+    figures: Mapping[str, "Figure | str"] | None = None,  # caption -> figure, or markup as it is
 ) -> dict:
     "A part of a page, in the form the template takes."
     cells = None

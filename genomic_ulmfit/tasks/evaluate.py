@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from fastai.learner import mk_metric
 
 from ..model.model import GenomeModel, LanguageModel, Predictor, load_model
 from ..report.metrics import classification_metrics
@@ -106,6 +105,8 @@ def given_questions(
 # %% ../../nbs/80_evaluate.ipynb #29dd8144
 def watched_metrics(targets: np.ndarray, outputs: np.ndarray, task: Task) -> dict:
     "The task's own metrics, by name."
+    from fastai.learner import mk_metric  # for these tasks alone: to import it takes two seconds
+
     metrics = [mk_metric(metric) for metric in task.metrics()]
     answered, known = torch.from_numpy(outputs), torch.from_numpy(targets)
     return {"n": len(targets)} | {metric.name: float(metric.func(answered, known)) for metric in metrics}

@@ -159,6 +159,28 @@ def pack_table(table: Buckets, classes: int) -> tuple[bytes, int, int]:
     marks[filled + np.arange(len(rests))] = True
     return zlib.compress(np.packbits(marks).tobytes() + rests.tobytes() + numbers.tobytes(), 9), len(rests), bits
 
+# %% ../../nbs/61_word_buckets.ipynb #54b1ac9a
+_PIECE = 2**17  # bytes of marks
+
+
+def marked_starts(
+    marks: np.ndarray,  # bits: 1 for an entry, 0 for the end of a bucket; (bytes,) uint8
+    entries: int,
+    buckets: int,
+) -> np.ndarray:  # as of `bucket_starts`
+    "Where each bucket begins, and the end of the last. Raises `ValueError` where the marks are of other buckets."
+    starts = np.zeros(buckets + 1, smallest_kind(max(entries, 2**16)))
+    ended = 0  # buckets
+    for first in range(0, len(marks), _PIECE):
+        bits = np.unpackbits(marks[first : first + _PIECE])[: entries + buckets - 8 * first]
+        ends = np.flatnonzero(bits == 0) + 8 * first
+        if ended + len(ends) > buckets: break
+        starts[ended + 1 : ended + 1 + len(ends)] = ends - np.arange(ended, ended + len(ends))
+        ended += len(ends)
+    else:
+        if ended == buckets: return starts
+    raise ValueError("has buckets that are not in order")
+
 # %% ../../nbs/61_word_buckets.ipynb #998f46c3
 def unpack_table(packed: bytes, entries: int, bits: int, classes: int) -> Buckets:
     "The table again; no more memory is taken than it needs. Raises `ValueError` for other bytes."
@@ -169,8 +191,6 @@ def unpack_table(packed: bytes, entries: int, bits: int, classes: int) -> Bucket
     try: content = unpacker.decompress(packed, size + 1)
     except zlib.error as error: raise ValueError(f"cannot be unpacked ({error})") from error
     if len(content) != size or not unpacker.eof: raise ValueError(f"does not hold {entries:,} words")
-    ends = np.flatnonzero(np.unpackbits(np.frombuffer(content[:marks], np.uint8))[: entries + 2**bits] == 0)
-    if len(ends) != 2**bits: raise ValueError("has buckets that are not in order")
-    starts = bucket_starts(np.diff(ends - np.arange(2**bits), prepend=0))
+    starts = marked_starts(np.frombuffer(content, np.uint8, marks), entries, 2**bits)
     rests = np.frombuffer(content, np.uint8, entries, marks)
     return in_one_piece(Buckets(starts, rests, np.frombuffer(content, kind, entries, marks + entries)))

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize
+import scipy  # and its optimizer when it is needed: that takes a third of a second
 
 from genomic_ulmfit.taxa.calibration import (
     Calibration, Evidence, genus_scores, mean_of_runners_up, runners_up, same_class, same_genus,
@@ -213,7 +213,7 @@ def most_likely(
         slopes = -sum(weight * each.slopes[asked_for] for weight, each in found)
         return PULL * ((values - start) ** 2).sum() + nats, 2 * PULL * (values - start) + slopes
 
-    return calibration(minimize(loss, start, jac=True, bounds=list(zip(low, high)), method="L-BFGS-B").x)
+    return calibration(scipy.optimize.minimize(loss, start, jac=True, bounds=list(zip(low, high)), method="L-BFGS-B").x)
 
 # %% ../../nbs/64_fitting.ipynb #83fe5536
 def fit_calibration(

@@ -32,7 +32,7 @@ from .formats import Part, Wanted, classify_files, part_of
 from .model import TaxonModel
 from .pairs import read_pairs
 from .sample import Sample
-from .workflows import SampleFiles
+from .sample_files import SampleFiles
 
 # %% ../../nbs/77_workers.ipynb #f1cfb9b3
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 import torch
-from fastai.losses import CrossEntropyLossFlat
 from scipy.special import softmax
 
 from ..seq.errors import InputError
@@ -116,10 +115,14 @@ class Classes(Task):
         return label_numbers([str(name) for name in targets], self.names, where)
 
     def show(self, encoded): return [self.vocab[int(number)] for number in encoded]
-    def loss_func(self): return CrossEntropyLossFlat()
+
+    def loss_func(self):
+        from fastai.losses import CrossEntropyLossFlat  # for training: to import it takes two seconds
+
+        return CrossEntropyLossFlat()
 
     def metrics(self):
-        from fastai.metrics import accuracy  # for training: to import it takes a second
+        from fastai.metrics import accuracy  # the same
 
         return [accuracy]
 

@@ -30,7 +30,6 @@ from ..nets.losses import StreamedCrossEntropy
 from ..nets.counts import Counts
 from ..nets.placed import Placed
 from ..nets.wide import Wide
-from ..report.metrics import BitsPerBase
 from ..text.kmers import NO_LOSS, KmerTokenizer, bits_per_letter
 from ..text.loaders import BatchLoader, ReadDataLoaders
 from ..text.task import Task
@@ -41,6 +40,7 @@ from .checkpoint import starting_state, training_plan
 from .network import network_of, reading_of, task_of, tokenizer_of
 from .processes import n_processes, plan_parts, together
 from .running import RunningLearner, run_parts
+from .watched import BitsPerBase
 
 # %% ../../nbs/54_learner.ipynb #7329b028
 class GenomeLearner(RunningLearner):
