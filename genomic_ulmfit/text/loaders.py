@@ -240,7 +240,7 @@ def test_dl(
     is_table = isinstance(test_items, pd.DataFrame) or is_table_file(test_items)
     table = read_table(test_items, [sequence]) if is_table else pd.DataFrame({sequence: list(test_items)}, dtype=object)
     spans = Spans.from_sequences(table_codes(table, sequence, where, like.spans.alphabet), like.spans.alphabet)
-    y = self.task.encode(read_table(table, [label])[label].to_numpy(), where) if with_labels else None
+    y = self.task.encode_table(table, label, where) if with_labels else None
     data = LabelledReads(spans, y, self.task, like.tokenizer, bs or like.bs, augment=False, stranded=like.stranded)
     return BatchLoader(data, device=self.device)
 
