@@ -26,7 +26,9 @@ from ..seq.tables import is_table_file, read_table, source_name
 from .block import TensorKmers
 from .corpus import GenomeCorpus
 from .kmers import KmerTokenizer
-from .labelled import labelled_table, sequence_table, split_codes, table_codes, warn_of_leakage
+from genomic_ulmfit.text.labelled import (
+    labelled_table, sequence_table, split_codes, table_codes, warn_of_leakage, with_split,
+)
 from .reads import CorpusReads, LabelledReads
 from .spans import SpanBatches, Spans
 from .task import Classes, Task
@@ -206,10 +208,13 @@ def from_df(
     stranded: bool = False,  # the sequences have a direction, as promoters do: the other strand is never shown
     device=None,  # fastai's default device unless given
     task: Task | None = None,  # what the targets are; the classes of the training rows unless given
+    valid_pct: float | None = None,  # share of the training rows to draw and watch, of each class the same
+    groups: str | None = None,  # column of groups whose rows stay together; then classes have no equal shares
 ) -> ReadDataLoaders:
     "From a table of sequences with targets."
     where = source_name(df)
     tokenizer = tokenizer or KmerTokenizer()
+    if valid_pct is not None or groups: df = with_split(df, valid_pct, split, seed, groups, label)
     table = sequence_table(df, sequence, split, label)
     codes = split_codes(table, sequence, split, where, tokenizer.alphabet)
     warn_of_leakage(codes["train"], codes["valid"], tokenizer.alphabet)
