@@ -43,9 +43,9 @@ def column_numbers(
     numbers = words.fillna(pd.to_numeric(column, errors="coerce")).where(known).astype(np.float64)
     with np.errstate(over="ignore"): single = numbers.to_numpy(np.float32)
     for row in column.index[known & numbers.isna()]:
-        _refuse(where, column.name, row, f"is {column[row]!r}, no number", "Give a number, or leave the cell empty")
+        _refuse(where, column.name, row, f"is {str(column[row])!r}, no number", "Give a number, or leave the cell empty")
     for row in column.index[np.isinf(single)]:
-        _refuse(where, column.name, row, f"is {column[row]!r}, not finite", "Give a number, or leave the cell empty")
+        _refuse(where, column.name, row, f"is {str(column[row])!r}, not finite", "Give a number, or leave the cell empty")
     return single
 
 # %% ../../nbs/14_columns.ipynb #8c61ffef
