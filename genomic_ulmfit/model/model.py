@@ -272,13 +272,16 @@ load_model = load_genome_model  # the longer name is for those who import fastai
 def load_predictor(
     source,  # a loaded model, its folder, or a name in `pretrained_models()`
     device=None,  # of a model that is yet to be loaded; fastai's default device unless given
+    classes: bool = False,  # it has to tell classes apart
 ) -> Predictor:
-    "A model that has a task. Raises `InputError` for a language model."
+    "A model that has a task. Raises `InputError` for a language model, and for one of targets where classes are asked."
     loaded = isinstance(source, GenomeModel)
     model = source if loaded else load_model(source, device)
-    if isinstance(model, Predictor): return model
+    where = "the model" if loaded else source
     remedy = "Train a classifier on it with `genomic-ulmfit train`"
-    raise InputError("the model" if loaded else source, "is a language model and has no classes", remedy)
+    if not isinstance(model, Predictor): raise InputError(where, "is a language model and has no classes", remedy)
+    if classes and model.task.vocab is None: raise InputError(where, "predicts targets, not classes", "Give a classifier")
+    return model
 
 # %% ../../nbs/43_model.ipynb #7a13fb31
 def pretrained_model(

@@ -23,7 +23,7 @@ from fastcore.foundation import L
 from ..seq.alphabet import check_alphabet
 from ..seq.errors import InputError
 from ..seq.tables import is_table_file, read_table, source_name
-from .block import TensorKmers
+from .block import ShownRow, TensorKmers
 from .corpus import GenomeCorpus
 from .kmers import KmerTokenizer
 from genomic_ulmfit.text.labelled import (
@@ -103,7 +103,8 @@ class BatchLoader(DataLoader):
     def _pre_show_batch(self, b, max_n: int = 9) -> tuple:
         "fastai's question on what it shows: inputs, targets, and letters and labels of each row."
         rows = self.dataset.preview(b, max_n).drop(columns="k-mers")
-        return TensorKmers(b[0]), b[1], L(rows.map(TitledStr).itertuples(index=False, name=None))
+        shown = (ShownRow(row, list(rows)) for row in rows.map(TitledStr).itertuples(index=False, name=None))
+        return TensorKmers(b[0]), b[1], L(shown)
 
     def show_batch(
         self,
