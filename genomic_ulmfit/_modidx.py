@@ -2098,6 +2098,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                         'genomic_ulmfit/text/targets.py'),
                                              'genomic_ulmfit.text.targets.mean_figure': ( 'targets.html#mean_figure',
                                                                                           'genomic_ulmfit/text/targets.py'),
+                                             'genomic_ulmfit.text.targets.read_targets': ( 'targets.html#read_targets',
+                                                                                           'genomic_ulmfit/text/targets.py'),
                                              'genomic_ulmfit.text.targets.target_metrics': ( 'targets.html#target_metrics',
                                                                                              'genomic_ulmfit/text/targets.py')},
             'genomic_ulmfit.text.task': { 'genomic_ulmfit.text.task.Classes': ('task.html#classes', 'genomic_ulmfit/text/task.py'),

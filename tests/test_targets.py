@@ -1,4 +1,4 @@
-"""Values, counts and labels: learned, saved, asked on both strands, and refused in a line where nothing can be learned."""
+"""Values, counts and labels: learned, saved, asked on both strands, refused in a line where nothing can be learned."""
 
 import json
 

@@ -280,8 +280,8 @@ def load_predictor(
     where = "the model" if loaded else source
     remedy = "Train a classifier on it with `genomic-ulmfit train`"
     if not isinstance(model, Predictor): raise InputError(where, "is a language model and has no classes", remedy)
-    if classes and model.task.vocab is None: raise InputError(where, "predicts targets, not classes", "Give a classifier")
-    return model
+    if model.task.vocab or not classes: return model
+    raise InputError(where, "predicts targets, not classes", "Give a classifier")
 
 # %% ../../nbs/43_model.ipynb #7a13fb31
 def pretrained_model(

@@ -119,7 +119,7 @@ def mean_over_views(
     "A function that reads windows in all views."
     first = spans.start[windows.sequence] + windows.first
 
-    def seen(view: View, rows: np.ndarray) -> np.ndarray:
+    def seen(view: View, rows: np.ndarray):
         numbers = function(viewed_batch(view, spans, first[rows], windows.length[rows], k))
         return other_strand(numbers) if view.reverse else numbers
 

@@ -38,7 +38,8 @@ def task_of(dls: DataLoaders) -> Task:
     several = isinstance(dls.train_ds[0][-1], TensorMultiCategory)
     if classes is not None and not several: return Classes(list(classes))
     what = "several labels for a sequence" if several else "no classes"
-    raise ValueError(f"these DataLoaders have {what}: give values and labels to TargetDataLoaders, classes to a CategoryBlock")
+    remedy = "give values and labels to TargetDataLoaders, classes to a CategoryBlock"
+    raise ValueError(f"these DataLoaders have {what}: {remedy}")
 
 # %% ../../nbs/53_network.ipynb #80acad31
 def reading_of(dls: DataLoaders) -> dict:
