@@ -32,7 +32,7 @@ def _refuse(where, name, row, problem: str):
     remedy = "Give a number, or leave the cell empty"
     raise InputError(where, f"the target {name!r} {problem}", remedy, record=f"row {row}")
 
-
+# %% ../../nbs/14_columns.ipynb #33c81606
 def column_numbers(
     column: pd.Series,
     where="the table",  # named in errors
@@ -57,7 +57,7 @@ def labels_of(cell) -> list[str]:
     "The labels that a cell lists."
     return [label for part in str(cell).split(BETWEEN) if (label := part.strip()) and label != NONE]
 
-
+# %% ../../nbs/14_columns.ipynb #38ce1ece
 def all_labels(cells: Iterable) -> list[str]:
     "The labels that occur in a column, sorted."
     column = pd.Series(list(cells), dtype=object)
@@ -80,7 +80,7 @@ def listed_labels(
             else: _unknown_label(label, column.index[row], where)
     return numbers
 
-
+# %% ../../nbs/14_columns.ipynb #2549d81d
 def _unknown_label(label: str, row, where):
     problem = f"the label {label!r} does not occur in the training split"
     raise InputError(where, problem, "Add training sequences for it, or leave it out", record=f"row {row}")

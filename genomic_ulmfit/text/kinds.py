@@ -50,7 +50,7 @@ class Real(Kind):
     def losses(self, outputs, y, center, scale): return (outputs - (y - center) / scale) ** 2
     def distance(self, one, other, scale): return (one - other).abs() / scale
 
-
+# %% ../../nbs/14_kinds.ipynb #7473f01a
 class Robust(Real):
     "A measurement with outliers (Huber 1964)."
 
@@ -100,7 +100,7 @@ class Binary(Kind):
     def losses(self, outputs, y, center, scale):
         return binary_cross_entropy_with_logits(center + outputs, y, reduction="none")
 
-
+# %% ../../nbs/14_kinds.ipynb #ac3566b9
 KINDS: dict[str, Kind] = {
     "real": Real(), "robust": Robust(), "count": Count(), "dispersed": Dispersed(), "binary": Binary(),
 }

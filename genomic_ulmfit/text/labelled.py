@@ -95,7 +95,7 @@ def check_groups(
         remedy = "Put its rows into one split, or leave the splits away and give valid_pct"
         raise InputError(where, f"the group {name!r} stands in {splits[name]} splits", remedy, record=groups)
 
-
+# %% ../../nbs/16_labelled.ipynb #a22e3616
 def with_split(
     source,  # DataFrame, TSV or CSV
     valid_pct: float | None,  # share of the rows to learn from that is drawn to watch; None: the table has them

@@ -30,7 +30,7 @@ class Target:
     partner: str | None = None  # the target that its values belong to on the other strand; None: to itself
     column: str | None = None  # of lists in a table, in which it is a label; None: its own
 
-
+# %% ../../nbs/14_target.ipynb #a3651393
 class Block(NamedTuple):
     "The targets of one kind."
 
@@ -64,7 +64,7 @@ def check_names(
     if not unknown: return
     raise InputError(where, f"has unknown names: {', '.join(unknown)}", f"Known are: {', '.join(map(str, known))}")
 
-
+# %% ../../nbs/14_target.ipynb #c78004c8
 def kinds_of(
     table: pd.DataFrame,  # of target columns
     kinds,  # `auto`, or a dict from the names of some columns to their kinds
@@ -91,7 +91,7 @@ def _check_column(
     problem = f"the target {target!r} is {values[bad]:g}, which {KINDS[kind].problem(values[bad : bad + 1])}"
     raise InputError(where, problem, f"Correct it, or give another kind than {kind!r}", record=f"row {rows[bad]}")
 
-
+# %% ../../nbs/14_target.ipynb #f43fb740
 def fit_target(
     values: np.ndarray,  # of the training sequences, (rows,) float32, NaN where missing
     name: str,
@@ -120,7 +120,7 @@ def encode_column(
     _check_column(values, column, targets[0].kind, table.index, where)
     return values[:, None]
 
-
+# %% ../../nbs/14_target.ipynb #df5a927b
 def fit_column(
     table: pd.DataFrame,  # the training rows
     column: str,

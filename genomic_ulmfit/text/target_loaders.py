@@ -56,7 +56,7 @@ def check_targets(
     if twice: raise InputError("targets", f"names {twice[0]!r} twice", "Name each column once")
     check_names(targets, list(table), f"targets of {where}")
 
-
+# %% ../../nbs/18_target_loaders.ipynb #3e0770a1
 class TargetDataLoaders(ReadDataLoaders):
     "Loaders over sequences with values, counts and labels."
 

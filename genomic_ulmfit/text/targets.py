@@ -57,7 +57,7 @@ def _spearman(numbers: np.ndarray, y: np.ndarray) -> float:
     if min(np.ptp(numbers), np.ptp(y)) == 0: return np.nan
     return float(np.corrcoef(rankdata(numbers), rankdata(y))[0, 1])
 
-
+# %% ../../nbs/14_targets.ipynb #7131dd44
 def _auroc(numbers: np.ndarray, y: np.ndarray) -> float:
     "NaN where only one class is there."
     positive = int(y.sum())
@@ -65,7 +65,7 @@ def _auroc(numbers: np.ndarray, y: np.ndarray) -> float:
     above = rankdata(numbers)[y == 1].sum() - positive * (positive + 1) / 2
     return float(above / positive / (len(y) - positive))
 
-
+# %% ../../nbs/14_targets.ipynb #78c0970a
 def mean_figure(
     numbers: Tensor,  # outputs or answers, (n, targets or more)
     y: Tensor,  # (n, targets)
@@ -112,7 +112,7 @@ class TargetsShape(TypedDict):
 
     targets: list[TargetShape]
 
-
+# %% ../../nbs/14_targets.ipynb #337d6f47
 def read_targets(
     known: dict,  # of `Targets.to_dict`
     where,  # file, named in the error
@@ -205,32 +205,32 @@ def predictor(self: Targets, outputs: Tensor) -> Tensor:  # (n, targets)
     scaler = (self.center.to(first), self.scale.to(first))
     return self.by_kind(lambda kind, *parts: kind.predictor(*parts), first, *scaler)
 
-
+# %% ../../nbs/14_targets.ipynb #f7560dfb
 @patch
 def answer(self: Targets, predictor: Tensor) -> Tensor:  # (n, targets)
     "Expected values in natural units."
     return self.by_kind(lambda kind, part: kind.answer(part), predictor)
 
-
+# %% ../../nbs/14_targets.ipynb #15b79b86
 @patch
 def losses(self: Targets, outputs: Tensor, y: Tensor) -> Tensor:  # (n, targets)
     "The loss of each value; none may be missing."
     return self.by_kind(lambda kind, *parts: kind.losses(*parts), outputs, y, self.center.to(y), self.scale.to(y))
 
-
+# %% ../../nbs/14_targets.ipynb #46371fc5
 @patch
 def decide(self: Targets, answers: Tensor) -> Tensor:  # (n, targets)
     "Answers as targets: a probability becomes 0 or 1."
     binary = torch.tensor([target.kind == "binary" for target in self.targets], device=answers.device)
     return torch.where(binary, (answers >= 0.5).to(answers), answers)
 
-
+# %% ../../nbs/14_targets.ipynb #4bf316cc
 @patch
 def columns(self: Targets, encoded) -> dict[str, np.ndarray]:
     "A column for each target."
     return {name: np.asarray(encoded)[:, i] for i, name in enumerate(self.names)}
 
-
+# %% ../../nbs/14_targets.ipynb #acafc01d
 @patch
 def encode_table(self: Targets, table: pd.DataFrame, label: str, where) -> np.ndarray:
     "Encoded targets of the rows of a table, (rows, targets), in their own columns: `label` is for other tasks."
@@ -250,7 +250,7 @@ def weighted(
         if not 0 < weight < np.inf: raise InputError("weight", f"is {weight} for {name!r}", "Give numbers above 0")
     return Targets([replace(target, weight=float(weights.get(target.name, 1))) for target in self.targets])
 
-
+# %% ../../nbs/14_targets.ipynb #c2e4579c
 @patch
 def paired(
     self: Targets,
@@ -272,5 +272,5 @@ def to_dict(self: Targets) -> dict:
     "The task as JSON has it."
     return {"kind": self.kind, "names": self.names, "targets": [asdict(target) for target in self.targets]}
 
-
+# %% ../../nbs/14_targets.ipynb #3b0ce2b7
 TASKS[Targets.kind] = Targets

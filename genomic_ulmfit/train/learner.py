@@ -233,7 +233,7 @@ def genome_predictor_learner(
     usual = {"loss_func": task.loss_func(), "metrics": task.metrics(), "splitter": classifier_groups}
     return PredictorLearner(dls, model, sizes, cbs=cbs, **{"opt_func": fused_adamw, **usual, **kwargs})
 
-
+# %% ../../nbs/54_learner.ipynb #93dbdd0f
 genome_classifier_learner = genome_predictor_learner  # the name for those whose task is to tell classes apart
 
 # %% ../../nbs/54_learner.ipynb #df4889b3
