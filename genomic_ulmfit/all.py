@@ -5,19 +5,20 @@
 # %% auto #0
 __all__ = ['InputError', 'Alphabet', 'DNA', 'PROTEIN', 'encode_bases', 'decode_bases', 'SequenceRecord', 'read_table',
            'read_sequences', 'longest_record', 'reverse_complement', 'KmerTokenizer', 'SAMPLE', 'GenomeCorpus', 'Spans',
-           'Task', 'Classes', 'TASKS', 'LMWindows', 'LabelledReads', 'CorpusReads', 'BatchLoader',
-           'GenomeLMDataLoaders', 'ReadDataLoaders', 'SequenceBlock', 'PRESETS', 'Preset', 'Wide', 'Counts',
-           'BitsPerBase', 'binary_metrics', 'bits_per_base', 'classification_metrics', 'expected_calibration_error',
-           'reliability', 'MarkovChain', 'fit_kmer_logreg', 'fit_kmer_nb', 'kmer_counts', 'markov_bits_per_base',
-           'plot_confusion', 'plot_curves', 'plot_reliability', 'plot_scores', 'choose_thresholds', 'label_metrics',
-           'plot_predicted', 'spread_figures', 'target_baselines', 'target_metrics', 'GenomeModel', 'LanguageModel',
-           'Predictor', 'load_model', 'load_genome_model', 'load_predictor', 'pretrained_models',
-           'EarlyStoppingCallback', 'set_seed', 'GenomeLearner', 'genome_classifier_learner', 'genome_lm_learner',
-           'search_to_folder', 'Taxonomy', 'read_taxonomy', 'taxonomy_from_gtdb', 'taxonomy_from_ncbi',
-           'taxonomy_from_table', 'WordTable', 'build_words', 'Calibration', 'LengthCalibration', 'WordsFirst',
-           'TaxonModel', 'rank_figures', 'calibrate', 'Sample', 'classify_files', 'read_agents', 'fit_confusion',
-           'screen_sample', 'compare', 'write_screen', 'calibrate_taxa', 'screen_files', 'write_sample_page', 'Trimmer',
-           'cluster_client', 'Workers', 'classify_files_on', 'evaluate', 'predict_file', 'run_demo']
+           'Task', 'Classes', 'Targets', 'Prediction', 'TASKS', 'LMWindows', 'LabelledReads', 'CorpusReads',
+           'BatchLoader', 'GenomeLMDataLoaders', 'ReadDataLoaders', 'TargetDataLoaders', 'SequenceBlock', 'PRESETS',
+           'Preset', 'Wide', 'Counts', 'BitsPerBase', 'binary_metrics', 'bits_per_base', 'classification_metrics',
+           'expected_calibration_error', 'reliability', 'MarkovChain', 'fit_kmer_logreg', 'fit_kmer_nb', 'kmer_counts',
+           'markov_bits_per_base', 'plot_confusion', 'plot_curves', 'plot_reliability', 'plot_scores',
+           'choose_thresholds', 'label_metrics', 'plot_predicted', 'spread_figures', 'target_baselines',
+           'target_metrics', 'GenomeModel', 'LanguageModel', 'Predictor', 'load_model', 'load_genome_model',
+           'load_predictor', 'pretrained_models', 'EarlyStoppingCallback', 'set_seed', 'GenomeLearner',
+           'genome_classifier_learner', 'genome_lm_learner', 'genome_predictor_learner', 'search_to_folder', 'Taxonomy',
+           'read_taxonomy', 'taxonomy_from_gtdb', 'taxonomy_from_ncbi', 'taxonomy_from_table', 'WordTable',
+           'build_words', 'Calibration', 'LengthCalibration', 'WordsFirst', 'TaxonModel', 'rank_figures', 'calibrate',
+           'Sample', 'classify_files', 'read_agents', 'fit_confusion', 'screen_sample', 'compare', 'write_screen',
+           'calibrate_taxa', 'screen_files', 'write_sample_page', 'Trimmer', 'cluster_client', 'Workers',
+           'classify_files_on', 'evaluate', 'predict_file', 'run_demo']
 
 # %% ../nbs/99_all.ipynb #c64e7e8f
 import random
@@ -82,9 +83,13 @@ from .text.kmers import KmerTokenizer
 from .text.loaders import BatchLoader, GenomeLMDataLoaders, ReadDataLoaders
 from .text.reads import CorpusReads, LabelledReads
 from .text.spans import Spans
-from .text.task import TASKS, Classes, Task
+from .text.target_loaders import TargetDataLoaders
+from .text.targets import Targets
+from .text.task import TASKS, Classes, Prediction, Task
 from .text.windows import LMWindows
-from .train.learner import GenomeLearner, genome_classifier_learner, genome_lm_learner
+from genomic_ulmfit.train.learner import (
+    GenomeLearner, genome_classifier_learner, genome_lm_learner, genome_predictor_learner,
+)
 from .train.search import search_to_folder
 from .train.watched import BitsPerBase
 
@@ -92,9 +97,10 @@ from .train.watched import BitsPerBase
 _all_ = [
     "InputError", "Alphabet", "DNA", "PROTEIN", "encode_bases", "decode_bases", "SequenceRecord", "read_table",
     "read_sequences", "longest_record", "reverse_complement",
-    "KmerTokenizer", "SAMPLE", "GenomeCorpus", "Spans", "Task", "Classes", "TASKS",
+    "KmerTokenizer", "SAMPLE", "GenomeCorpus", "Spans", "Task", "Classes", "Targets", "Prediction",
+    "TASKS",
     "LMWindows", "LabelledReads", "CorpusReads",
-    "BatchLoader", "GenomeLMDataLoaders", "ReadDataLoaders", "SequenceBlock",
+    "BatchLoader", "GenomeLMDataLoaders", "ReadDataLoaders", "TargetDataLoaders", "SequenceBlock",
     "PRESETS", "Preset", "Wide", "Counts",
     "BitsPerBase", "binary_metrics", "bits_per_base", "classification_metrics", "expected_calibration_error",
     "reliability", "MarkovChain", "fit_kmer_logreg", "fit_kmer_nb", "kmer_counts", "markov_bits_per_base",
@@ -103,6 +109,7 @@ _all_ = [
     "GenomeModel", "LanguageModel", "Predictor", "load_model", "load_genome_model", "load_predictor",
     "pretrained_models",
     "EarlyStoppingCallback", "set_seed", "GenomeLearner", "genome_classifier_learner", "genome_lm_learner",
+    "genome_predictor_learner",
     "search_to_folder",
     "Taxonomy", "read_taxonomy", "taxonomy_from_gtdb", "taxonomy_from_ncbi", "taxonomy_from_table",
     "WordTable", "build_words", "Calibration", "LengthCalibration", "WordsFirst",

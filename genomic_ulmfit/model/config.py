@@ -20,6 +20,7 @@ from ..seq.alphabet import Alphabet
 from ..seq.errors import InputError
 from ..seq.settings import REMEDY, Share, checked
 from ..text.kmers import KmerTokenizer
+from ..text import targets  # noqa: F401  adds its task to those that can be read back
 from ..text.task import Task, task_from_dict
 
 # %% ../../nbs/40_config.ipynb #1f1242f5

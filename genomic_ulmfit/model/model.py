@@ -30,7 +30,7 @@ from ..seq.errors import InputError
 from ..seq.files import read_whole
 from ..text.kmers import NO_LOSS, KmerTokenizer, bits_per_letter
 from ..text.spans import Spans
-from ..text.task import Task, task_from_dict
+from ..text.task import Prediction, Task, task_from_dict
 from ..text.windows import LMWindows
 
 # %% ../../nbs/43_model.ipynb #0b488bc2
@@ -119,7 +119,7 @@ class LanguageModel(GenomeModel):
 
     def _refuse(self, *args, **kwargs): raise ValueError("a language model has no classes to predict")
 
-    predict_proba = predict_stream = window_log_probs = _refuse
+    predict = predict_proba = predict_stream = window_log_probs = _refuse
 
 # %% ../../nbs/43_model.ipynb #6477a4dd
 AGREEMENT = 0.999  # the least share of answers that have to be the same in bfloat16
@@ -210,10 +210,10 @@ class Predictor(TaskModel):
         if both_strands is None: both_strands = not self.stranded
         views = reading_views(phases or self.tokenizer.stride, both_strands)
         network = partial(self._to_average, rounds=not exact and self.may_round())
-        mean = mean_over_views(network, spans, windows, views, self.tokenizer.k)
+        mean = mean_over_views(network, spans, windows, views, self.tokenizer.k, self.task.other_strand)
         letters = batch_bases or (CPU_BATCH if self.device.type == "cpu" else DEVICE_BATCH)
         batches = batches_by_length(windows.length, letters)
-        means = np.zeros((len(windows.sequence), self.task.n_outputs))
+        means = np.zeros((len(windows.sequence), len(self.task.names)))
         for rows, part in zip(batches, map_in_threads(mean, batches, self.device)): means[rows] = part
         return windows.sequence, means
 
@@ -225,6 +225,10 @@ class Predictor(TaskModel):
         "The task's answers for sequences, in their order: probabilities of classes, from the mean over the windows."
         sequence, means = self.window_log_probs(sequences, **kwargs)
         return self.task.activate(mean_over_windows(sequence, means, len(sequences)))
+
+    def predict(self, sequences, **kwargs) -> Prediction:
+        "The task's answers and their names; arguments as of `predict_proba`."
+        return Prediction(self.predict_proba(sequences, **kwargs), self.task.names)
 
     def predict_stream(
         self,
@@ -268,13 +272,16 @@ load_model = load_genome_model  # the longer name is for those who import fastai
 def load_predictor(
     source,  # a loaded model, its folder, or a name in `pretrained_models()`
     device=None,  # of a model that is yet to be loaded; fastai's default device unless given
+    classes: bool = False,  # it has to tell classes apart
 ) -> Predictor:
-    "A model that has a task. Raises `InputError` for a language model."
+    "A model that has a task. Raises `InputError` for a language model, and for one of targets where classes are asked."
     loaded = isinstance(source, GenomeModel)
     model = source if loaded else load_model(source, device)
-    if isinstance(model, Predictor): return model
+    where = "the model" if loaded else source
     remedy = "Train a classifier on it with `genomic-ulmfit train`"
-    raise InputError("the model" if loaded else source, "is a language model and has no classes", remedy)
+    if not isinstance(model, Predictor): raise InputError(where, "is a language model and has no classes", remedy)
+    if model.task.vocab or not classes: return model
+    raise InputError(where, "predicts targets, not classes", "Give a classifier")
 
 # %% ../../nbs/43_model.ipynb #7a13fb31
 def pretrained_model(

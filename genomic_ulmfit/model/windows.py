@@ -114,13 +114,16 @@ def mean_over_views(
     windows: Windows,  # of the sequences of `spans`
     views: list[View],
     k: int,  # letters in a k-mer
+    other_strand: Callable = lambda numbers: numbers,  # numbers of the other strand -> of this one
 ) -> Callable:  # of the numbers of some windows, (rows,): the mean over the views, (rows, outputs)
     "A function that reads windows in all views."
     first = spans.start[windows.sequence] + windows.first
 
-    def mean(rows: np.ndarray) -> np.ndarray:
-        batches = (viewed_batch(view, spans, first[rows], windows.length[rows], k) for view in views)
-        return sum(map(function, batches)) / len(views)
+    def seen(view: View, rows: np.ndarray):
+        numbers = function(viewed_batch(view, spans, first[rows], windows.length[rows], k))
+        return other_strand(numbers) if view.reverse else numbers
+
+    def mean(rows: np.ndarray) -> np.ndarray: return sum(seen(view, rows) for view in views) / len(views)
 
     return mean
 

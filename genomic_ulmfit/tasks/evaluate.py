@@ -98,9 +98,9 @@ def given_questions(
         remedy = "Give a corpus folder, a TSV or CSV with sequences, or a FASTA with a table of labels"
         raise InputError(where, "is neither a corpus nor a table", remedy)
     table = data if labels is None else labelled_table(data, labels, alphabet=model.alphabet)
-    table = rows_of_split(read_table(table, ["sequence", label, "split"]), split, where)
+    table = rows_of_split(read_table(table, ["sequence", "split"]), split, where)
     sequences = table_codes(table, where=where, alphabet=model.alphabet)
-    return Questions(sequences, model.task.encode(table[label].to_numpy(), where))
+    return Questions(sequences, model.task.encode_table(table, label, where))
 
 # %% ../../nbs/80_evaluate.ipynb #29dd8144
 def watched_metrics(targets: np.ndarray, outputs: np.ndarray, task: Task) -> dict:

@@ -97,7 +97,7 @@ class TaxonModel:
     @classmethod
     def _read(cls, folder: Path, device, network: bool | None) -> "TaxonModel":
         "The model in a folder, as its files are at the moment."
-        model = load_predictor(folder, device)
+        model = load_predictor(folder, device, classes=True)
         config = read_taxon_config(folder, model.about)
         if config.tree.classes != model.task.names:
             raise InputError(folder / TAXA_FILE, "has other classes than the network", REMEDY)

@@ -105,7 +105,7 @@ def calibrate_taxa(
     where `out` holds a model that is not to be replaced.
     """
     check_place(model, out, overwrite)
-    model = load_predictor(model)
+    model = load_predictor(model, classes=True)
     corpus = corpus if isinstance(corpus, GenomeCorpus) else GenomeCorpus(corpus)
     tree = read_taxonomy(lineages, model.task.names, label, taxdump)
     corpus.split(split)  # there it is, or says so

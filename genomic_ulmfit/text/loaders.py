@@ -23,10 +23,12 @@ from fastcore.foundation import L
 from ..seq.alphabet import check_alphabet
 from ..seq.errors import InputError
 from ..seq.tables import is_table_file, read_table, source_name
-from .block import TensorKmers
+from .block import ShownRow, TensorKmers
 from .corpus import GenomeCorpus
 from .kmers import KmerTokenizer
-from .labelled import labelled_table, sequence_table, split_codes, table_codes, warn_of_leakage
+from genomic_ulmfit.text.labelled import (
+    labelled_table, sequence_table, split_codes, table_codes, warn_of_leakage, with_split,
+)
 from .reads import CorpusReads, LabelledReads
 from .spans import SpanBatches, Spans
 from .task import Classes, Task
@@ -101,7 +103,8 @@ class BatchLoader(DataLoader):
     def _pre_show_batch(self, b, max_n: int = 9) -> tuple:
         "fastai's question on what it shows: inputs, targets, and letters and labels of each row."
         rows = self.dataset.preview(b, max_n).drop(columns="k-mers")
-        return TensorKmers(b[0]), b[1], L(rows.map(TitledStr).itertuples(index=False, name=None))
+        shown = (ShownRow(row, list(rows)) for row in rows.map(TitledStr).itertuples(index=False, name=None))
+        return TensorKmers(b[0]), b[1], L(shown)
 
     def show_batch(
         self,
@@ -206,10 +209,13 @@ def from_df(
     stranded: bool = False,  # the sequences have a direction, as promoters do: the other strand is never shown
     device=None,  # fastai's default device unless given
     task: Task | None = None,  # what the targets are; the classes of the training rows unless given
+    valid_pct: float | None = None,  # share of the training rows to draw and watch, of each class the same
+    groups: str | None = None,  # column of groups whose rows stay together; then classes have no equal shares
 ) -> ReadDataLoaders:
     "From a table of sequences with targets."
     where = source_name(df)
     tokenizer = tokenizer or KmerTokenizer()
+    if valid_pct is not None or groups: df = with_split(df, valid_pct, split, seed, groups, label)
     table = sequence_table(df, sequence, split, label)
     codes = split_codes(table, sequence, split, where, tokenizer.alphabet)
     warn_of_leakage(codes["train"], codes["valid"], tokenizer.alphabet)
@@ -240,7 +246,7 @@ def test_dl(
     is_table = isinstance(test_items, pd.DataFrame) or is_table_file(test_items)
     table = read_table(test_items, [sequence]) if is_table else pd.DataFrame({sequence: list(test_items)}, dtype=object)
     spans = Spans.from_sequences(table_codes(table, sequence, where, like.spans.alphabet), like.spans.alphabet)
-    y = self.task.encode(read_table(table, [label])[label].to_numpy(), where) if with_labels else None
+    y = self.task.encode_table(table, label, where) if with_labels else None
     data = LabelledReads(spans, y, self.task, like.tokenizer, bs or like.bs, augment=False, stranded=like.stranded)
     return BatchLoader(data, device=self.device)
 

@@ -48,12 +48,12 @@ class ReadBatches(SpanBatches):
         return (i * self.ranks + self.rank) % self.n_batches
 
     def table(self) -> pd.DataFrame:
-        "The sequences as they are, a row each in their order: `sequence`, and the targets for people as `label`."
+        "The sequences as they are, a row each in their order: `sequence`, and the targets for people."
         plain = self.plain()
         batches = [plain[i] for i in range(len(plain))]
         letters = [self.spans.alphabet.decode(row) for codes, *_ in batches for row in codes]
         rows = pd.DataFrame({"sequence": letters})
-        if self.y is not None: rows["label"] = [label for _, y in batches for label in self.task.show(y)]
+        if self.y is not None: rows = rows.assign(**self.task.columns(torch.cat([y for _, y in batches])))
         return rows.iloc[np.argsort(plain.rows(), kind="stable")].reset_index(drop=True)
 
     def to_tokens(self, batch):
@@ -63,7 +63,7 @@ class ReadBatches(SpanBatches):
     def preview(self, batch, max_n: int) -> pd.DataFrame:
         "The first rows of a batch for people."
         shown = preview_rows(batch[0], self.tokenizer, max_n)
-        return shown.assign(label=self.task.show(batch[1][:max_n])) if len(batch) > 1 else shown
+        return shown.assign(**self.task.columns(batch[1][:max_n])) if len(batch) > 1 else shown
 
 # %% ../../nbs/15_reads.ipynb #945f5eaf
 CHUNK = 50  # batches: sorting so many together leaves little padding, and other neighbours in each epoch
@@ -141,7 +141,10 @@ class LabelledReads(ReadBatches):
             start = start + phase
             length = length - phase
         codes = torch.from_numpy(gather(self.spans.codes, start, length, flips, self.spans.alphabet))
-        return (codes,) if self.y is None else (codes, torch.from_numpy(self.y[rows]))
+        if self.y is None: return (codes,)
+        y = self.y[rows]  # a copy
+        if flips is not None: y[flips] = self.task.other_strand(y[flips])
+        return codes, torch.from_numpy(y)
 
 # %% ../../nbs/15_reads.ipynb #0915aa35
 def read_lengths(

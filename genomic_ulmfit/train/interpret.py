@@ -15,20 +15,21 @@ from ..text.block import TensorKmers
 
 # %% ../../nbs/54_interpret.ipynb #9f6ccf76
 def losses_table(
-    samples: L,  # of each row its letters and its label
-    outs: L,  # of each row its answer, in a tuple
+    samples: L,  # of each row its letters and its targets
+    outs: L,  # of each row its answers
     probabilities,  # of the outputs, (rows, outputs)
     losses,  # (rows,)
 ) -> pd.DataFrame:
-    "A row for each sequence: letters, target, prediction, its probability, and the loss."
-    rows = [
-        {
-            "sequence": str(letters), "target": str(target), "predicted": str(predicted),
-            "probability": round(float(p.max()), 4), "loss": round(float(loss), 4),
-        }
-        for (letters, target), (predicted,), p, loss in zip(samples, outs, probabilities, losses)
-    ]
-    return pd.DataFrame(rows)
+    "A row for each sequence: letters, targets, predictions, the probability of a class, and the loss."
+    table = pd.DataFrame({"sequence": [str(letters) for letters, *_ in samples]})
+    targets = getattr(samples[0], "names", ["sequence", "label"])[1:]
+    of_classes = targets == ["label"]
+    for i, name in enumerate(targets):
+        table["target" if of_classes else name] = [str(row[i + 1]) for row in samples]
+    for i, name in enumerate(targets):
+        table["predicted" if of_classes else f"predicted {name}"] = [str(row[i]) for row in outs]
+    if of_classes: table["probability"] = [round(float(p.max()), 4) for p in probabilities]
+    return table.assign(loss=[round(float(loss), 4) for loss in losses])
 
 # %% ../../nbs/54_interpret.ipynb #7acd340e
 @plot_top_losses.dispatch

@@ -8,6 +8,7 @@ __all__ = ['tokenizer_of', 'task_of', 'reading_of', 'count_training_words', 'fit
 # %% ../../nbs/53_network.ipynb #a41ef891
 import numpy as np
 from fastai.data.core import DataLoaders
+from fastai.torch_core import TensorMultiCategory
 
 from ..nets.awdlstm import Preset
 from ..nets.counts import WEIGHT, WEIGHT_OF_READS, CountedWords, Counts, default_counts
@@ -34,8 +35,11 @@ def task_of(dls: DataLoaders) -> Task:
     "What a model of these loaders is to answer: their task, or the classes of a `DataBlock`. Raises `ValueError`."
     if isinstance(dls, ReadDataLoaders): return dls.task
     classes = getattr(dls, "vocab", None)
-    if classes is not None: return Classes(list(classes))
-    raise ValueError("these DataLoaders have no classes: give a CategoryBlock, or ReadDataLoaders with a task")
+    several = isinstance(dls.train_ds[0][-1], TensorMultiCategory)
+    if classes is not None and not several: return Classes(list(classes))
+    what = "several labels for a sequence" if several else "no classes"
+    remedy = "give values and labels to TargetDataLoaders, classes to a CategoryBlock"
+    raise ValueError(f"these DataLoaders have {what}: {remedy}")
 
 # %% ../../nbs/53_network.ipynb #80acad31
 def reading_of(dls: DataLoaders) -> dict:
