@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['LEVEL', 'SURENESS', 'STRETCH', 'RARE', 'SMALLEST', 'READ_WORDS', 'MOST_NEEDED', 'AgentReads', 'AgentShares',
-           'explained_by_chance', 'explained_by_a_relative', 'explained_by_a_stretch', 'piled_share', 'without_piled',
-           'Amount', 'wilson', 'estimate_amount', 'reads_needed', 'limit_of_detection']
+           'explained_by_chance', 'explained_by_a_relative', 'explained_by_a_stretch', 'Explanations', 'piled_share',
+           'without_piled', 'Amount', 'wilson', 'least_amount', 'amount_by_best', 'estimate_amount', 'reads_needed',
+           'limit_of_detection']
 
 # %% ../../nbs/72_explanations.ipynb #4714f3fb
 from typing import NamedTuple
@@ -68,6 +69,14 @@ def explained_by_a_stretch(
     "Probability of so few overlapping pairs, or fewer, where all reads lie on one stretch: their number is Poisson."
     return stats.poisson.cdf(np.round(pairs), np.asarray(pairs_on_one_base) / STRETCH)
 
+# %% ../../nbs/72_explanations.ipynb #d2b8d7b2
+class Explanations(NamedTuple):
+    "The probability of each explanation, of an agent or of its near group."
+
+    chance: float
+    relative: float
+    stretch: float
+
 # %% ../../nbs/72_explanations.ipynb #32a6ad71
 RARE = 0.05  # what happens more rarely than this is not counted on, nor put down to chance
 
@@ -109,6 +118,21 @@ def wilson(reads: int, total: int) -> tuple[float, float]:
     "Wilson's 95 % interval of a share."
     return tuple(stats.binomtest(reads, total).proportion_ci(method="wilson"))
 
+# %% ../../nbs/72_explanations.ipynb #db2f1681
+def least_amount(*amounts: Amount) -> Amount:
+    "The least of several estimates of what is at most so much, bound by bound."
+    return Amount(*map(min, zip(*amounts)))
+
+
+def amount_by_best(total: int, reads: AgentReads, shares: AgentShares) -> Amount:
+    "The amount at most: all best reads are the agent's, of whose own reads a share has it for the best class."
+    sensitivity = shares.sensitivity / shares.own
+    bounds = wilson(round(min(sensitivity, 1) * shares.measured), shares.measured)
+    low, high = wilson(reads.best, total)
+    return Amount(
+        reads.best / total / max(sensitivity, SMALLEST), low / max(bounds[1], SMALLEST),
+        high / max(bounds[0], SMALLEST))
+
 # %% ../../nbs/72_explanations.ipynb #9239bd40
 def estimate_amount(
     total: int,  # reads of the sample
@@ -123,10 +147,11 @@ def estimate_amount(
     most = total * shares.false + from_relatives
     low, high = wilson(min(apart.close, reads.close), total)[0], wilson(reads.close, total)[1]
     sensitivity = wilson(round(shares.sensitivity * shares.measured), shares.measured)
-    return Amount(
+    by_close = Amount(
         max(reads.close - likely, 0) / total / shares.sensitivity,
         max(low - most / total, 0) / max(sensitivity[1], SMALLEST),
         high / max(sensitivity[0], SMALLEST))
+    return least_amount(by_close, amount_by_best(total, reads, shares))
 
 # %% ../../nbs/72_explanations.ipynb #038bf9fa
 READ_WORDS = 137  # words of 14 bases in a read of 150
