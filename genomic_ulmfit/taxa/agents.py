@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['AGENTS', 'ALIKE', 'read_agents', 'taxa_nodes', 'unlearned_taxa', 'agent_rows', 'AgentTaxa', 'agent_taxa',
-           'near_classes', 'NearGroup', 'near_group']
+           'reads_below', 'near_classes', 'NearGroup', 'near_group']
 
 # %% ../../nbs/70_agents.ipynb #dae4f615
 from importlib.resources import files
@@ -101,6 +101,16 @@ def agent_taxa(tree: Taxonomy, nodes: list[int]) -> AgentTaxa:
     genus = tree.at("genus")
     genera = np.unique(genus[classes])
     return AgentTaxa(nodes, classes, genera, np.union1d(classes, np.flatnonzero(np.isin(genus, genera[genera >= 0]))))
+
+# %% ../../nbs/70_agents.ipynb #1cb89ecf
+def reads_below(
+    tree: Taxonomy,
+    clade: np.ndarray,  # reads of each node and all below it, (nodes,)
+    nodes,  # rows of the tree; -1 stands for none
+) -> int:
+    "Reads given to some nodes or to what lies below them, each counted once."
+    nodes = {int(row) for row in nodes if row >= 0}
+    return int(sum(clade[row] for row in nodes if not nodes & set(tree.lineage(row)[:-1])))
 
 # %% ../../nbs/70_agents.ipynb #3e89b02c
 ALIKE = 0.01  # of a class's reads: where so many are close to another class, the two are near relatives

@@ -4,9 +4,8 @@
 
 # %% auto #0
 __all__ = ['LEVEL', 'SURENESS', 'STRETCH', 'RARE', 'SMALLEST', 'READ_WORDS', 'MOST_NEEDED', 'AgentReads', 'AgentShares',
-           'explained_by_chance', 'explained_by_a_relative', 'explained_by_a_stretch', 'Explanations', 'piled_share',
-           'without_piled', 'Amount', 'wilson', 'least_amount', 'amount_by_best', 'estimate_amount', 'reads_needed',
-           'limit_of_detection']
+           'explained_by_chance', 'explained_by_a_relative', 'explained_by_a_stretch', 'Explanations', 'pairs_too_many',
+           'piled_share', 'without_piled', 'Amount', 'wilson', 'estimate_amount', 'reads_needed', 'limit_of_detection']
 
 # %% ../../nbs/72_explanations.ipynb #4714f3fb
 from typing import NamedTuple
@@ -81,15 +80,20 @@ class Explanations(NamedTuple):
 RARE = 0.05  # what happens more rarely than this is not counted on, nor put down to chance
 
 
-def piled_share(
+def pairs_too_many(
     pairs: float,  # of best reads that overlap
     pairs_on_one_base: float,  # the number to expect of reads that are spread over one base
     spread: float,  # bases over which the agent's own reads lie
 ) -> float:
-    "The share of the best reads that would make the overlaps which are too many for a genome, 0 where none are."
+    "Overlaps that are too many for a genome, 0 where none are."
     own = pairs_on_one_base / spread
     if not pairs_on_one_base or stats.poisson.sf(round(pairs) - 1, own) >= RARE: return 0.0
-    return min(float(np.sqrt(max(pairs - own, 0) * STRETCH / pairs_on_one_base)), 1.0)
+    return max(pairs - own, 0.0)
+
+
+def piled_share(too_many: float, pairs_on_one_base: float) -> float:
+    "The share of the best reads that would make so many overlaps."
+    return min(float(np.sqrt(too_many * STRETCH / pairs_on_one_base)), 1.0) if too_many else 0.0
 
 # %% ../../nbs/72_explanations.ipynb #f3e2f7c0
 def without_piled(
@@ -155,6 +159,7 @@ def estimate_amount(
 
 # %% ../../nbs/72_explanations.ipynb #038bf9fa
 READ_WORDS = 137  # words of 14 bases in a read of 150
+_UNEVEN = 1 + 1 / 3 + 16 / 67  # variance of the number of overlapping pairs, as it is counted, over its mean
 MOST_NEEDED = 3.5  # the logarithm of 3,162 reads: with more one is hardly more sure, since relatives differ
 
 
@@ -163,15 +168,18 @@ def reads_needed(
     shares: AgentShares,
     level: float,
     overlaps: bool,  # whether it is known where reads overlap
+    too_many: float = 0.0,  # pairs of reads of the sample that lie piled, from `pairs_too_many`
 ) -> float:
     "Best reads of an agent that refute all explanations 95 times in a hundred; infinitely many where no number does."
-    n = np.unique(np.logspace(0, MOST_NEEDED, 80).astype(int))
-    close = stats.binom.ppf(RARE, n, shares.own)
+    n = np.unique(np.logspace(0, MOST_NEEDED, 120).astype(int))
+    apart = np.maximum(n - round(np.sqrt(too_many * STRETCH / READ_WORDS)), 0)
+    close = stats.binom.ppf(RARE, apart, shares.own)
     refuted = explained_by_chance(close, expected) < level
-    refuted &= explained_by_a_relative(close, n, shares.near) < level
+    refuted &= explained_by_a_relative(close, apart, shares.near) < level
     if overlaps:
-        most_pairs = stats.poisson.ppf(1 - RARE, n**2 * READ_WORDS / shares.spread)
-        refuted &= explained_by_a_stretch(most_pairs, n**2 * READ_WORDS) < level
+        own_pairs = n**2 * READ_WORDS / shares.spread
+        most_pairs = stats.nbinom.ppf(1 - RARE, own_pairs / (_UNEVEN - 1), 1 / _UNEVEN)
+        refuted &= explained_by_a_stretch(most_pairs + too_many, n**2 * READ_WORDS) < level
     enough = int(np.append(refuted[::-1], False).argmin())  # the last so many, without a gap
     return float(n[-enough]) if enough else np.inf
 
