@@ -43,15 +43,21 @@ def near_shares(table: pd.DataFrame) -> pd.Series:
     return table["near"].where(best >= LEAST_OWN, 1.0)
 
 
-def agent_shares(confusion: Confusion, agent: AgentTaxa) -> AgentShares:
+def agent_shares(
+    confusion: Confusion,
+    agent: AgentTaxa,
+    best: np.ndarray | None = None,  # reads of a sample by best class, which weigh the species of a genus, (classes,)
+) -> AgentShares:
     "What was measured of an agent; where it is a genus, what was measured of the genus."
     table = confusion.table.iloc[agent.classes]
+    weights = np.ones(len(table)) if best is None or not agent.is_genus else best[agent.classes] + 1
+    sensitivities = table["genus_sensitivity" if agent.is_genus else "sensitivity"]
     return AgentShares(
         false=table["false_genus"].max() if agent.is_genus else table["false"].sum(),
         false_genus=table["false_genus"].max(),
         own=1.0 if agent.is_genus else table["own"].mean(),
         near=0.0 if agent.is_genus else near_shares(table).max(),
-        sensitivity=max(table["genus_sensitivity" if agent.is_genus else "sensitivity"].mean(), SMALLEST),
+        sensitivity=max(float(np.average(sensitivities, weights=weights)), SMALLEST),
         spread=table["spread"].min(),
         measured=confusion.reads * len(table))
 
@@ -181,10 +187,10 @@ def agent_amount(sample: Sample, confusion: Confusion, agent: AgentTaxa, weighed
         counts = sample.reads, reads_of_genera(sample), weighed.reads, weighed.apart
         return estimate_amount(*counts, shares, weighed.from_relatives)
 
-    own = amount(agent_shares(confusion, agent), weighed)
+    own = amount(agent_shares(confusion, agent, sample.best), weighed)
     if agent.is_genus or (agent.genera < 0).any(): return own
     genus = agent_taxa(sample.tree, agent.genera.tolist())
-    shares = agent_shares(confusion, genus)
+    shares = agent_shares(confusion, genus, sample.best)
     return least_amount(own, amount(shares, weigh_reads(sample, genus, shares, from_relatives=0.0)))
 
 # %% ../../nbs/73_screen.ipynb #090475e1
@@ -196,7 +202,7 @@ def judge_agent(
     level: float,  # an explanation less probable than that is refuted
 ) -> Judgement:
     "The judgement of one agent in a sample; in one without reads nothing is detected."
-    shares = agent_shares(confusion, agent)
+    shares = agent_shares(confusion, agent, sample.best)
     near = round(shares.near, 3)
     if not sample.reads: return Judgement(group.name, 0, 0, 0, 0, 0, 0.0, near, 1, 1, 1, 1, 0, 0, 0, np.nan, ABSENT)
     weighed = weigh_reads(sample, agent, shares, reads_of_relatives(sample, confusion, agent))
