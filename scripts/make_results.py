@@ -206,6 +206,11 @@ def page():
                 plain("screen_limit"),
             ),
             section(
+                "Screen: agents at small amounts, shares of ten samples with the near group found, and the agent",
+                "make study-screen",
+                plain("screen_small"),
+            ),
+            section(
                 "Screen: false alarms on blanks and traps, shares of ten samples",
                 "make study-screen",
                 plain("screen_traps"),

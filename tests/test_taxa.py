@@ -13,7 +13,9 @@ from commands import fails, run
 from genomic_ulmfit.all import SAMPLE, GenomeCorpus, InputError, TaxonModel, WordTable, build_words, read_sequences
 from genomic_ulmfit.model.folder import model_folder
 from genomic_ulmfit.seq.alphabet import decode_bases
+from genomic_ulmfit.taxa.sample import Sample
 from genomic_ulmfit.taxa.sample_files import sample_name
+from genomic_ulmfit.taxa.screen import screen_sample
 
 LINEAGES = """genus\tfamily\tphylum\tdomain
 Alpha\tAlphaus\tOnly\tBacteria
@@ -343,6 +345,65 @@ def test_screen_needs_confusions(taxa, reads, tmp_path, capsys):
     (tmp_path / "m" / "taxa.json").write_text(json.dumps(settings))
     screen = "screen {tmp}/m {tmp}/a.fq --agents {tmp}/agents.tsv --out {tmp}/o --fast"
     fails(capsys, screen, names=["no table of confusions", "calibrate"], tmp=tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return TaxonModel.load("bacteria-taxa", "cpu")
+
+
+def counted(model, given, close=0.5):
+    """A sample of 200,000 reads, so many of them given to each species; a share of these is close to it."""
+    sample = Sample(model.tree)
+    sample.reads = 200_000
+    for species, reads in given.items():
+        number = model.tree.classes.index(species)
+        sample.direct[model.tree.rows[number]] = sample.best[number] = reads
+        sample.close[number] = round(close * reads)
+    return sample
+
+
+@pytest.mark.parametrize(
+    ("given", "agent", "decision"),
+    [
+        ({"Bacillus subtilis": 20_000}, "Bacillus anthracis", "not detected"),
+        ({"Bacillus subtilis": 2_000, "Bacillus cereus": 3}, "Bacillus anthracis", "not detected"),
+        ({"Bacillus cereus": 2_000}, "Bacillus anthracis", "Bacillus cereus group only, cannot tell apart"),
+        (
+            {"Bacillus cereus": 200, "Bacillus subtilis": 20_000},
+            "Bacillus anthracis",
+            "Bacillus cereus group only, cannot tell apart",
+        ),
+        ({"Bacillus anthracis": 200}, "Bacillus anthracis", "detected"),
+        ({"Yersinia enterocolitica": 2_000}, "Yersinia pestis", "not detected"),
+        ({"Mycoplasma gallisepticum": 2_000}, "Mycoplasma mycoides", "not detected"),
+        ({"Brucella ovis": 200}, "Brucella suis", "Brucella only, cannot tell apart"),
+        ({"Brucella ovis": 200}, "Brucella, any species", "detected"),
+    ],
+)
+def test_the_near_group_takes_the_place_of_the_genus(shipped, given, agent, decision):
+    found = screen_sample(counted(shipped, given), shipped).set_index("agent")
+    assert found.loc[agent, "decision"] == decision
+
+
+def test_a_relative_outside_of_the_group_is_not_the_group(shipped):
+    """Reads of a species of the genus that was never learned: they fit the group best, and are not close to it."""
+    far = screen_sample(counted(shipped, {"Yersinia pestis": 500}, close=0.03), shipped).set_index("agent")
+    near = screen_sample(counted(shipped, {"Yersinia pestis": 500}, close=0.2), shipped).set_index("agent")
+    assert far.loc["Yersinia pestis", "decision"] == "not detected"
+    assert near.loc["Yersinia pestis", "decision"].startswith("Yersinia pseudotuberculosis complex only")
+
+
+@pytest.mark.parametrize("close", [0.1, 0.5, 1.0])
+def test_a_part_is_no_more_than_the_whole(shipped, close):
+    """Reads without errors are all close, twice as many as those that the sensitivity was measured on."""
+    sample = counted(shipped, {"Brucella abortus": 50_000, "Brucella suis": 900}, close)
+    found = screen_sample(sample, shipped).set_index("agent")
+    for bound in ("fraction", "fraction_low", "fraction_high"):
+        whole = found.loc["Brucella, any species", bound]
+        parts = found.loc[["Brucella abortus", "Brucella melitensis", "Brucella suis"], bound]
+        assert (parts <= whole).all()
+    assert 0.25 < found.loc["Brucella, any species", "fraction"] < 0.26
 
 
 def test_classes_must_agree(taxa, corpus, tmp_path):

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LEVEL', 'SURENESS', 'STRETCH', 'RARE', 'SMALLEST', 'READ_WORDS', 'MOST_NEEDED', 'AgentReads', 'AgentShares',
-           'explained_by_chance', 'explained_by_a_relative', 'explained_by_a_stretch', 'piled_share', 'without_piled',
-           'Amount', 'wilson', 'estimate_amount', 'reads_needed', 'limit_of_detection']
+           'explained_by_chance', 'explained_by_a_relative', 'explained_by_a_stretch', 'Explanations', 'pairs_too_many',
+           'piled_share', 'without_piled', 'Amount', 'wilson', 'estimate_amount', 'reads_needed', 'limit_of_detection']
 
 # %% ../../nbs/72_explanations.ipynb #4714f3fb
 from typing import NamedTuple
@@ -68,19 +68,32 @@ def explained_by_a_stretch(
     "Probability of so few overlapping pairs, or fewer, where all reads lie on one stretch: their number is Poisson."
     return stats.poisson.cdf(np.round(pairs), np.asarray(pairs_on_one_base) / STRETCH)
 
+# %% ../../nbs/72_explanations.ipynb #d2b8d7b2
+class Explanations(NamedTuple):
+    "The probability of each explanation, of an agent or of its near group."
+
+    chance: float
+    relative: float
+    stretch: float
+
 # %% ../../nbs/72_explanations.ipynb #32a6ad71
 RARE = 0.05  # what happens more rarely than this is not counted on, nor put down to chance
 
 
-def piled_share(
+def pairs_too_many(
     pairs: float,  # of best reads that overlap
     pairs_on_one_base: float,  # the number to expect of reads that are spread over one base
     spread: float,  # bases over which the agent's own reads lie
 ) -> float:
-    "The share of the best reads that would make the overlaps which are too many for a genome, 0 where none are."
+    "Overlaps that are too many for a genome, 0 where none are."
     own = pairs_on_one_base / spread
     if not pairs_on_one_base or stats.poisson.sf(round(pairs) - 1, own) >= RARE: return 0.0
-    return min(float(np.sqrt(max(pairs - own, 0) * STRETCH / pairs_on_one_base)), 1.0)
+    return max(pairs - own, 0.0)
+
+
+def piled_share(too_many: float, pairs_on_one_base: float) -> float:
+    "The share of the best reads that would make so many overlaps."
+    return min(float(np.sqrt(too_many * STRETCH / pairs_on_one_base)), 1.0) if too_many else 0.0
 
 # %% ../../nbs/72_explanations.ipynb #f3e2f7c0
 def without_piled(
@@ -109,6 +122,21 @@ def wilson(reads: int, total: int) -> tuple[float, float]:
     "Wilson's 95 % interval of a share."
     return tuple(stats.binomtest(reads, total).proportion_ci(method="wilson"))
 
+# %% ../../nbs/72_explanations.ipynb #db2f1681
+def least_amount(*amounts: Amount) -> Amount:
+    "The least of several estimates of what is at most so much, bound by bound."
+    return Amount(*map(min, zip(*amounts)))
+
+
+def amount_by_best(total: int, reads: AgentReads, shares: AgentShares) -> Amount:
+    "The amount at most: all best reads are the agent's, of whose own reads a share has it for the best class."
+    sensitivity = shares.sensitivity / shares.own
+    bounds = wilson(round(min(sensitivity, 1) * shares.measured), shares.measured)
+    low, high = wilson(reads.best, total)
+    return Amount(
+        reads.best / total / max(sensitivity, SMALLEST), low / max(bounds[1], SMALLEST),
+        high / max(bounds[0], SMALLEST))
+
 # %% ../../nbs/72_explanations.ipynb #9239bd40
 def estimate_amount(
     total: int,  # reads of the sample
@@ -123,13 +151,15 @@ def estimate_amount(
     most = total * shares.false + from_relatives
     low, high = wilson(min(apart.close, reads.close), total)[0], wilson(reads.close, total)[1]
     sensitivity = wilson(round(shares.sensitivity * shares.measured), shares.measured)
-    return Amount(
+    by_close = Amount(
         max(reads.close - likely, 0) / total / shares.sensitivity,
         max(low - most / total, 0) / max(sensitivity[1], SMALLEST),
         high / max(sensitivity[0], SMALLEST))
+    return least_amount(by_close, amount_by_best(total, reads, shares))
 
 # %% ../../nbs/72_explanations.ipynb #038bf9fa
 READ_WORDS = 137  # words of 14 bases in a read of 150
+_UNEVEN = 1 + 1 / 3 + 16 / 67  # variance of the number of overlapping pairs, as it is counted, over its mean
 MOST_NEEDED = 3.5  # the logarithm of 3,162 reads: with more one is hardly more sure, since relatives differ
 
 
@@ -138,15 +168,18 @@ def reads_needed(
     shares: AgentShares,
     level: float,
     overlaps: bool,  # whether it is known where reads overlap
+    too_many: float = 0.0,  # pairs of reads of the sample that lie piled, from `pairs_too_many`
 ) -> float:
     "Best reads of an agent that refute all explanations 95 times in a hundred; infinitely many where no number does."
-    n = np.unique(np.logspace(0, MOST_NEEDED, 80).astype(int))
-    close = stats.binom.ppf(RARE, n, shares.own)
+    n = np.unique(np.logspace(0, MOST_NEEDED, 120).astype(int))
+    apart = np.maximum(n - round(np.sqrt(too_many * STRETCH / READ_WORDS)), 0)
+    close = stats.binom.ppf(RARE, apart, shares.own)
     refuted = explained_by_chance(close, expected) < level
-    refuted &= explained_by_a_relative(close, n, shares.near) < level
+    refuted &= explained_by_a_relative(close, apart, shares.near) < level
     if overlaps:
-        most_pairs = stats.poisson.ppf(1 - RARE, n**2 * READ_WORDS / shares.spread)
-        refuted &= explained_by_a_stretch(most_pairs, n**2 * READ_WORDS) < level
+        own_pairs = n**2 * READ_WORDS / shares.spread
+        most_pairs = stats.nbinom.ppf(1 - RARE, own_pairs / (_UNEVEN - 1), 1 / _UNEVEN)
+        refuted &= explained_by_a_stretch(most_pairs + too_many, n**2 * READ_WORDS) < level
     enough = int(np.append(refuted[::-1], False).argmin())  # the last so many, without a gap
     return float(n[-enough]) if enough else np.inf
 

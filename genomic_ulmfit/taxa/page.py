@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CONFIRMS', 'plot_agents', 'percent', 'joined', 'amount_text', 'limit_text', 'shown_table', 'agents_found',
-           'sample_titles', 'screen_prose', 'write_figures', 'write_screen']
+           'groups_found', 'sample_titles', 'screen_prose', 'write_figures', 'write_screen']
 
 # %% ../../nbs/74_screen_page.ipynb #88323735
 import json
@@ -18,7 +18,7 @@ from ..report.figures import ACCENT, MUTED, literal
 from ..report.page import section, write_page
 from ..report.prose import prose
 from ..seq.files import written
-from .screen import DETECTED, GENUS_ONLY, UNKNOWN
+from .screen import DETECTED, GROUP_ONLY, UNKNOWN
 
 # %% ../../nbs/74_screen_page.ipynb #81c93e8e
 EXPECTED = "#dc2626"  # colour of what false assignment explains
@@ -78,8 +78,9 @@ def shown_table(
     rows = list(learned.itertuples())
     shown = {
         "agent": learned["agent"].tolist(),
-        "decision": [row.decision.split(",")[0] for row in rows],
-        "close / best / genus": [joined(row.close_reads, row.best_reads, row.genus_reads) for row in rows],
+        "decision": [row.decision.replace(GROUP_ONLY, " only") for row in rows],
+        "close / best / group / genus": [
+            joined(row.close_reads, row.best_reads, row.group_reads, row.genus_reads) for row in rows],
         "by chance": [f"{row.expected_false:.1f}" for row in rows],
         "% of reads (95 %)": [amount_text(row) for row in rows],
         "limit, %": [limit_text(row) for row in rows],
@@ -96,14 +97,18 @@ CONFIRMS = 5  # reads that Kraken2 gives to an agent confirm a detection: fewer 
 
 def agents_found(
     table: pd.DataFrame,  # of a sample
-    decision: str,
 ) -> list[dict]:  # name, neighbours that were never learned, reads by Kraken2 (None: say nothing of it)
-    "The agents with a decision, for the template."
-    confirmable = decision == DETECTED and "kraken2_reads" in table
+    "The agents that were detected, for the template."
     return [
         {"name": row.agent, "neighbours": row.unlearned_neighbours,
-         "kraken2_reads": int(row.kraken2_reads) if confirmable else None}
-        for row in table[table["decision"] == decision].itertuples()]
+         "kraken2_reads": int(row.kraken2_reads) if "kraken2_reads" in table else None}
+        for row in table[table["decision"] == DETECTED].itertuples()]
+
+
+def groups_found(table: pd.DataFrame) -> dict[str, list[str]]:
+    "The near groups of a sample of which no member can be told, and the agents of each."
+    rows = table[table["decision"].str.endswith(GROUP_ONLY)]
+    return {group: agents.tolist() for group, agents in rows.groupby("group", sort=False)["agent"]}
 
 # %% ../../nbs/74_screen_page.ipynb #de7a6027
 def sample_titles(table: pd.DataFrame) -> dict[str, str]:
@@ -120,8 +125,8 @@ def screen_prose(
 ) -> dict[str, list[str]]:  # place of the page -> paragraphs
     "What the page says in words."
     samples = [
-        {"title": title, "detected": agents_found(table[table["sample"] == name], DETECTED),
-         "genus_only": agents_found(table[table["sample"] == name], GENUS_ONLY)}
+        {"title": title, "detected": agents_found(table[table["sample"] == name]),
+         "groups": groups_found(table[table["sample"] == name])}
         for name, title in sample_titles(table).items()]
     return prose(
         "genomic_ulmfit.taxa", "screen.md.j2", samples=samples, list=about, model=model, confirms=CONFIRMS,
