@@ -91,7 +91,7 @@ def _answer(client, future):
     distributed = _distributed(client.scheduler.address)
     try: return future.result()
     except distributed.KilledWorker as error:
-        problem = "several workers died of the same reads, one after the other"
+        problem = "several workers died of the same task, one after the other"
         remedy = "See why in their logs, mostly for lack of memory, and give each worker more"
         raise InputError(client.scheduler.address, problem, remedy) from error
     except CancelledError as error:
