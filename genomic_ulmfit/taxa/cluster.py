@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from .. import __version__
-from ..seq.errors import InputError
+from ..seq.errors import InputError, install
 
 # %% ../../nbs/76_cluster.ipynb #f8c6a114
 def local_workers(
@@ -32,7 +32,7 @@ def _distributed(address: str):
     "Dask's package. Raises `InputError` where it isn't installed."
     try: import distributed
     except ImportError as error:
-        raise InputError(address, "needs Dask's distributed", "pip install 'genomic_ulmfit[dask]'") from error
+        raise InputError(address, "needs Dask's distributed", install("dask")) from error
     return distributed
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from typing_extensions import TypedDict
 
-from ..seq.errors import InputError, InputNotFoundError
+from ..seq.errors import InputError, InputNotFoundError, install
 from ..seq.files import check_outputs, written
 from ..seq.records import ReadSummary
 from ..seq.settings import Count, Place, checked
@@ -57,14 +57,23 @@ def kraken_lines(
 def rank_columns(
     tree: Taxonomy,
     probs: np.ndarray,  # of the nodes, (reads, nodes)
+    row: np.ndarray,  # the node that each read is given to, (reads,); -1: none
 ) -> dict[str, np.ndarray]:  # each rank that the tree has, and its probability
-    "The most probable taxon of each rank."
+    "The most probable taxon of each rank, one lineage for each read: through the taxon that it is given to."
     columns = {}
+    reads = np.arange(len(row))
+    names = np.append(tree.nodes["name"].to_numpy(), None)
+    lowest = np.maximum(row, 0)  # the taxon that the next ones lie below
     for rank in RANKS:
         nodes = np.flatnonzero(tree.nodes["rank"] == rank)
         if not len(nodes): continue
-        columns[rank] = tree.nodes["name"].to_numpy()[nodes[probs[:, nodes].argmax(1)]]
-        columns[f"{rank}_probability"] = probs[:, nodes].max(1)
+        above, place = np.unique(lowest, return_inverse=True)
+        below = (tree.lineages[nodes] == above[:, None, None]).any(2)[place]  # (reads, nodes); or the same
+        best = nodes[np.where(below, probs[:, nodes], -1).argmax(1)]
+        found = np.where(below.any(1), best, tree.at(rank, lowest))  # -1: its lineage has none of this rank
+        columns[rank] = names[found]
+        columns[f"{rank}_probability"] = np.where(found < 0, 0, probs[reads, found])
+        lowest = np.where(below.any(1), best, lowest)
     return columns
 
 # %% ../../nbs/69_formats.ipynb #16a0c69f
@@ -81,7 +90,7 @@ def read_frame(
     lengths = [sum(len(record.codes) for record in mates) for mates in pairs]
     reads = {"read": names, "length": lengths, "taxid": given("taxid", 0), "name": given("name", None)}
     sureness = {"rank": given("rank", None), "confidence": judged.confidence}
-    return pd.DataFrame(reads | sureness | rank_columns(tree, judged.probs))
+    return pd.DataFrame(reads | sureness | rank_columns(tree, judged.probs, judged.row))
 
 # %% ../../nbs/69_formats.ipynb #df4ac223
 @contextmanager
@@ -247,7 +256,7 @@ def merge_samples(
     "Write `reads_by_taxon` with lineages as metadata. Raises `InputError` for a file that isn't such JSON."
     try: import biom, h5py  # noqa: E401
     except ImportError as error:
-        raise InputError(path, "needs biom-format", "pip install 'genomic_ulmfit[biom]'") from error
+        raise InputError(path, "needs biom-format", install("biom")) from error
     check_outputs([path], [file for file in files.values() if not isinstance(file, dict)])
     samples = {name: file if isinstance(file, dict) else read_sample(file) for name, file in files.items()}
     reads, lineages = reads_by_taxon(samples)
