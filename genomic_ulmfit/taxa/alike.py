@@ -54,7 +54,7 @@ def alike_pairs(gains: Gains) -> list[tuple[int, int]]:
 
     def is_alike(a: int, b: int) -> bool:
         both_ways = [gained[one, other] / reads[one] for one, other in ((a, b), (b, a)) if reads[one]]
-        return gained[a, b] + gained[b, a] >= FEWEST_GAINED and np.mean(both_ways) >= LEAST_GAINED
+        return gained[a, b] + gained[b, a] >= FEWEST_GAINED and sum(both_ways) >= LEAST_GAINED * len(both_ways)
 
     return sorted(pair for pair in {(min(pair), max(pair)) for pair in gained} if is_alike(*pair))
 
@@ -79,5 +79,5 @@ def alike_genera(
     for number in np.unique(group[pairs]):
         of_group = group[gains.genus] == number
         members = np.flatnonzero(group == number)
-        found.append(Alike([names[genus] for genus in members], float(inside[of_group].mean())))
+        found.append(Alike([names[genus] for genus in members.tolist()], float(inside[of_group].mean())))
     return sorted(found, key=lambda alike: -alike.gained)
