@@ -4,18 +4,19 @@ import os
 import signal
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
 from commands import fails, run
 from distributed import WorkerPlugin
 
-from genomic_ulmfit.all import TaxonModel
+from genomic_ulmfit.all import TaxonModel, build_words
 from genomic_ulmfit.seq.alphabet import decode_bases
 from genomic_ulmfit.seq.errors import InputError
 from genomic_ulmfit.taxa.cluster import cluster_client, in_order
 from genomic_ulmfit.taxa.formats import classify_files
-from genomic_ulmfit.taxa.workers import Workers, classify_files_on
+from genomic_ulmfit.taxa.workers import Workers, classify_files_on, entries_on
 
 LINEAGES = "genus\tdomain\nAlpha\tBacteria\nBeta\tBacteria\n"
 CALIBRATE = "calibrate {models}/clf {corpus} --lineages {taxa}/lineages.tsv --label genus --out {taxa}/m --fast"
@@ -66,13 +67,14 @@ def test_the_files_are_those_of_one_process(client, taxa, tmp_path):
 
 
 class DiesOnce(WorkerPlugin):
-    """Ends its process when the first task runs, unless another worker has done so."""
+    """Ends its process when the first task of a function runs, unless another worker has done so."""
 
-    def __init__(self, mark):
+    def __init__(self, mark, function="judged_part"):
         self.mark = str(mark)
+        self.function = function
 
     def transition(self, key, start, finish, **kwargs):
-        if finish == "executing" and "judged_part" in str(key) and not os.path.exists(self.mark):
+        if finish == "executing" and self.function in str(key) and not os.path.exists(self.mark):
             open(self.mark, "x").close()
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -112,6 +114,40 @@ def test_a_worker_that_dies_with_answers_loses_nothing(client, taxa, tmp_path):
     writer.join()
     assert killed and killed[0] not in client.run(os.getpid).values()
     assert_same_files(tmp_path, taxa)
+
+
+def same_tables(one, other):
+    """Whether two tables of words are the same, byte for byte."""
+    files = sorted(file.name for file in one.iterdir())
+    return files == sorted(file.name for file in other.iterdir()) and all(
+        (one / name).read_bytes() == (other / name).read_bytes() for name in files
+    )
+
+
+def test_words_are_those_of_one_process_whoever_dies(client, corpus, tmp_path):
+    build_words(corpus, "genus", tmp_path / "here", split="test")
+    build_words(corpus, "genus", tmp_path / "other", split="train")
+    assert not same_tables(tmp_path / "here", tmp_path / "other")
+    client.wait_for_workers(2, 60)
+    client.register_plugin(DiesOnce(tmp_path / "died", "record_entries"), name="dies once")
+    try:
+        build_words(corpus, "genus", tmp_path / "there", split="test", entries=partial(entries_on, client))
+    finally:
+        client.unregister_worker_plugin("dies once")
+    assert (tmp_path / "died").exists()
+    assert same_tables(tmp_path / "here", tmp_path / "there")
+
+
+def test_calibrate_finds_words_on_a_cluster(client, models, corpus, taxa, tmp_path, capsys):
+    places = {"models": models, "corpus": corpus.path, "taxa": taxa, "address": client.scheduler.address}
+    calibrate = "calibrate {models}/clf {corpus} --lineages {taxa}/lineages.tsv --label genus --out {out} --fast"
+    fails(capsys, calibrate + " --dask local:2", names=["--dask", "--words"], out=tmp_path / "m", **places)
+    for size in ("small", "large"):
+        run(f"{calibrate} --words {size}", out=tmp_path / size, **places)
+        before = client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.transition_counter)
+        run(f"{calibrate} --words {size} --dask {{address}}", out=tmp_path / f"{size} there", **places)
+        assert client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.transition_counter) > before
+        assert same_tables(tmp_path / size / "words", tmp_path / f"{size} there" / "words")
 
 
 def fails_twice(place):

@@ -153,6 +153,17 @@ def test_what_is_missing_or_wrong_is_said(genome, tmp_path, capsys, monkeypatch)
     fails(capsys, command + "--min-quality 100", names=["quality 100", "0 to 93"], tmp=tmp_path)
     for module in ("cutadapt.adapters", "cutadapt.qualtrim"):
         monkeypatch.setitem(sys.modules, module, None)
-    fails(capsys, command + "--trim", names=["cutadapt", "pip install 'genomic_ulmfit[trim]'"], tmp=tmp_path)
+    fails(capsys, command + "--trim", names=["cutadapt", "pip install '.[trim]'"], tmp=tmp_path)
     run(command + "--min-quality 10", tmp=tmp_path)
     assert "bases below a quality of 10 read as N" in capsys.readouterr().err
+
+
+def test_reads_that_are_trimmed_to_nothing_are_not_of_illumina(tmp_path, capsys):
+    text = letters(1000)
+    commands = "classify bacteria-taxa {tmp}/a.fq --report {tmp}/r", "screen bacteria-taxa {tmp}/a.fq --out {tmp}/"
+    for quality in ("+", "I"):  # 10, as of an old nanopore, and 40
+        (tmp_path / "a.fq").write_text("".join(f"@r{i}\n{text}\n+\n{quality * 1000}\n" for i in range(3)))
+        for command in commands:
+            run(command + quality * command.startswith("screen") + " --fast --trim", tmp=tmp_path)
+            said = capsys.readouterr().err
+            assert ("leave it away for nanopore's" in said) == (quality == "+"), said

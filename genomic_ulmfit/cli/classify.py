@@ -87,7 +87,8 @@ def run(args):
     classified = f"{sample.reads - sample.unclassified:,} of {sample.reads:,} {kind}"
     network = "" if model.network else ", network off (--network turns it on)"
     print(f"{summary}; {classified} classified at a confidence of {threshold:.2f}{network}", file=sys.stderr)
-    figures = {"model": str(args.model), "threshold": threshold, **sample.to_dict()}
+    ranks = model.tree.nodes["rank"].unique().tolist()
+    figures = {"model": str(args.model), "threshold": threshold, "ranks": ranks, **sample.to_dict()}
     if trimmer:
         figures["trimming"] = asdict(trimmer.counts)
         print(trimmer.counts, file=sys.stderr)

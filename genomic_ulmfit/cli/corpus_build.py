@@ -6,9 +6,8 @@
 __all__ = ['REMARKS', 'add_arguments', 'run']
 
 # %% ../../nbs/cli/10_corpus_build.ipynb #d75c9713
-from fastprogress.fastprogress import progress_bar
-
 from .arguments import add_json, add_seed, write_json
+from ..seq.progress import shown
 from ..seq.tables import is_table_file
 from ..text.corpus import GenomeCorpus
 
@@ -40,7 +39,7 @@ def run(args):
     one_table = len(args.sources) == 1 and is_table_file(args.sources[0])
     source = args.sources[0] if one_table else args.sources
     kept = {"labels": args.labels, "base": args.base, "hold_out": args.hold_out, "overwrite": args.overwrite}
-    corpus = GenomeCorpus.build(source, args.out, **kept, progress=progress_bar)
+    corpus = GenomeCorpus.build(source, args.out, **kept, progress=shown)
     print(corpus)
     for key, remark in REMARKS.items():
         if corpus.info[key]: print(f"{corpus.info[key]:,} {remark}")

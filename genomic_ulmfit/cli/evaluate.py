@@ -9,6 +9,7 @@ __all__ = ['add_arguments', 'run']
 from genomic_ulmfit.cli.arguments import (
     add_json, add_label, add_reads, add_seed, add_views, count, views_of, write_json,
 )
+from ..seq.progress import shown
 from ..tasks.evaluate import evaluate
 
 # %% ../../nbs/cli/50_evaluate.ipynb #e9a89666
@@ -25,7 +26,7 @@ def run(args):
     "Bits per base of a language model, or the metrics of a classifier, on a held-out split."
     given = {"label": args.label, "labels": args.labels, "split": args.split}
     drawn = {"reads": args.reads, "length": args.length, "error_rate": args.errors, "seed": args.seed}
-    figures = evaluate(args.model, args.data, **given, **drawn, **views_of(args))
+    figures = evaluate(args.model, args.data, **given, **drawn, progress=shown, **views_of(args))
     for name, value in figures.items():
         if isinstance(value, float): print(f"{name:16} {value:.4f}")
         if isinstance(value, int): print(f"{name:16} {value:,}")

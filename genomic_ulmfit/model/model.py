@@ -28,6 +28,7 @@ from ..nets.precision import has_bf16, precision
 from ..seq.alphabet import Alphabet, check_alphabet
 from ..seq.errors import InputError
 from ..seq.files import read_whole
+from ..seq.progress import silent
 from ..text.kmers import NO_LOSS, KmerTokenizer, bits_per_letter
 from ..text.spans import Spans
 from ..text.task import Prediction, Task, task_from_dict
@@ -103,13 +104,14 @@ class LanguageModel(GenomeModel):
         tokens: int = 256,  # k-mers in a window
         max_batches: int | None = None,  # judge a random part of the windows only
         bs: int = 64,  # windows in a batch
+        progress: Callable = silent,  # wraps the range of batches, e.g. `seq.progress.shown`
     ) -> float:  # bits per new letter; 2 is no knowledge of DNA
         "Cross-entropy on a text. Raises `InputError` for a text of another alphabet, or without a k-mer to predict."
         check_alphabet(self.alphabet, spans.alphabet, "the text")
         windows = LMWindows(spans, self.tokenizer, bs=bs, tokens=tokens, augment=False)
         nats = torch.zeros((), dtype=torch.float64, device=self.device)
         n_tokens = torch.zeros((), dtype=torch.int64, device=self.device)
-        for number in range(min(len(windows), max_batches or len(windows))):
+        for number in progress(range(min(len(windows), max_batches or len(windows))), "text"):
             ids, targets = windows.to_tokens([part.to(self.device) for part in windows[number]])
             with precision(self.device): logits = self.model(ids)[0]
             nats += _nats(logits[:, 1:], targets[:, 1:])
@@ -203,6 +205,7 @@ class Predictor(TaskModel):
         window: int | None = None,  # letters; longer sequences are read in windows; twice `read_length` unless given
         batch_bases: int | None = None,  # letters in a batch; `CPU_BATCH` or `DEVICE_BATCH` unless given
         exact: bool = False,  # in float32 throughout
+        progress: Callable = silent,  # wraps the list of batches, e.g. `seq.progress.shown`
     ) -> tuple[np.ndarray, np.ndarray]:  # the sequence of each window, (windows,); means, (windows, outputs) float64
         "For each window in order, the mean over its views of what the task averages: log-probabilities of classes."
         spans = Spans.from_sequences(sequences, self.alphabet)
@@ -214,7 +217,8 @@ class Predictor(TaskModel):
         letters = batch_bases or (CPU_BATCH if self.device.type == "cpu" else DEVICE_BATCH)
         batches = batches_by_length(windows.length, letters)
         means = np.zeros((len(windows.sequence), len(self.task.names)))
-        for rows, part in zip(batches, map_in_threads(mean, batches, self.device)): means[rows] = part
+        answers = map_in_threads(mean, batches, self.device)
+        for rows, part in zip(progress(batches, "reads"), answers): means[rows] = part
         return windows.sequence, means
 
     def predict_proba(

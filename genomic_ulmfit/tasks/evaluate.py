@@ -19,6 +19,7 @@ from ..model.model import GenomeModel, LanguageModel, Predictor, load_model
 from ..report.metrics import classification_metrics
 from ..seq.alphabet import Alphabet
 from ..seq.errors import InputError
+from ..seq.progress import silent
 from ..seq.records import read_sequences
 from ..seq.tables import is_table_file, read_table, source_name
 from ..text.corpus import GenomeCorpus
@@ -139,6 +140,7 @@ def evaluate(
     length=150,  # of reads drawn from a corpus: a number, or a pair (shortest, longest)
     error_rate: float = 0.0,  # of reads drawn from a corpus: substitutions per letter
     seed: int = 0,  # of reads drawn from a corpus
+    progress: Callable = silent,  # wraps what is judged, batch by batch, e.g. `seq.progress.shown`
     **views,  # of a predictor: `both_strands`, `phases`, `exact`, … as in `Predictor.window_log_probs`
 ) -> dict:  # ready for JSON
     """The figures of a model on held-out text.
@@ -148,9 +150,10 @@ def evaluate(
     """
     if not isinstance(model, GenomeModel): model = load_model(model)
     if isinstance(model, LanguageModel):
-        return {"bits_per_base": model.bits_per_base(held_out_text(data, split, model.alphabet))}
+        return {"bits_per_base": model.bits_per_base(held_out_text(data, split, model.alphabet), progress=progress)}
     drawing = {"length": length, "error_rate": error_rate, "seed": seed}
     corpus = as_corpus(data)
     if corpus: questions = drawn_questions(corpus, model, label, split, reads, **drawing)
     else: questions = given_questions(data, model, label, split, labels)
-    return task_figures(questions.targets, model.predict_proba(questions.sequences, **views), model.task)
+    probs = model.predict_proba(questions.sequences, progress=progress, **views)
+    return task_figures(questions.targets, probs, model.task)

@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['CALIBRATION_READS', 'MOST_WRONG', 'MOST_FALSE_GENERA', 'THRESHOLDS', 'drawn_reads', 'calibration_error',
            'threshold_figures', 'choose_threshold', 'LabelledEvidence', 'labelled_evidence', 'threshold_table',
-           'chosen_threshold', 'judged_both_ways', 'network_gain', 'fit_words_first', 'calibrate']
+           'chosen_threshold', 'judged_both_ways', 'network_gain', 'fit_words_first', 'held_out_figures', 'calibrate']
 
 # %% ../../nbs/67_calibrate.ipynb #9067ed45
 from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -17,8 +18,11 @@ import numpy as np
 import pandas as pd
 
 from ..model.model import Predictor
+from ..seq.progress import silent
+from .alike import alike_genera, gains_of_merging
 from .calibration import Calibration, Evidence
 from .calls import assign
+from .config import lasting_notes
 from .fitting import hidden_genera, hidden_species
 from .kraken2 import run_kraken2
 from .lengths import LengthCalibration, fit_by_length
@@ -195,10 +199,11 @@ def fit_words_first(
     learned: LabelledEvidence,  # of genomes whose species are hidden
     unseen: Evidence,  # the same with their genus hidden
     lengths: list[int],  # of the reads, bases
+    progress: Callable = silent,  # wraps the list of fits
 ) -> WordsFirst:
     "The calibration and threshold of the words alone, which reads they settle, and what the network adds."
     held, hidden = ((exact_only(reads.evidence), reads.y) for reads in (held_out, learned))
-    by_words = WordsFirst(fit_by_length(held, model.genus, hidden, lengths))
+    by_words = WordsFirst(fit_by_length(held, model.genus, hidden, lengths, progress))
     exact = TaxonModel(model.model, model.tree, model.words, words_first=by_words, network=False)
     threshold = chosen_threshold(threshold_table(exact, held_out, unseen))
     safe = guarded(model, by_words.calibration, exact_only(unseen), min(threshold, model.threshold))
@@ -213,6 +218,22 @@ def settled_share(first: WordsFirst, evidence: Evidence, genus: np.ndarray) -> f
     log_probs = first.log_probs(evidence, genus)
     return 1 - len(first.open_reads(log_probs, genus)) / len(log_probs)
 
+# %% ../../nbs/67_calibrate.ipynb #ec191e9d
+def held_out_figures(
+    model: TaxonModel,  # calibrated
+    held_out: LabelledEvidence,
+) -> dict:  # `reads`, `classes`, `ece_before`, `ece`, and `alike`, a dict for each `Alike`
+    "How many reads and classes there were, calibration error without the calibration and with it, genera to merge."
+    before = Calibration().log_probs(held_out.evidence, model.genus)
+    after = model.log_probs(held_out.evidence)
+    errors = [calibration_error(log_probs, held_out.y, len(model.genus)) for log_probs in (before, after)]
+    gains = gains_of_merging(after, model.genus, held_out.y, model.call_threshold)
+    alone = [name for name, number in zip(model.tree.classes, model.genus) if number < 0]
+    names = [*model.tree.nodes["name"].to_numpy()[model.genera], *alone]
+    alike = [group._asdict() for group in alike_genera(gains, names)]
+    counts = {"reads": len(held_out.y), "classes": len(np.unique(held_out.y))}
+    return counts | {"ece_before": errors[0], "ece": errors[1], "alike": alike}
+
 # %% ../../nbs/67_calibrate.ipynb #c4l1br8e
 def calibrate(
     model: TaxonModel,  # its calibration and threshold are replaced
@@ -222,6 +243,7 @@ def calibrate(
     reads: dict[int, int] | None = None,  # {length in bases: number} to draw; `CALIBRATION_READS` unless given
     seed: int = 0,
     kraken2=None,  # folder of a database of Kraken2 with the model's taxids; classifying then needs its matches
+    progress: Callable = silent,  # wraps reads and fits, e.g. `seq.progress.shown`
     **views,  # of `TaxonModel.evidence`
 ) -> dict:  # calibration error before and after, and the table of thresholds; also kept in the network's `about`
     """Fit the calibration on held-out genomes and choose the threshold; with words, what these settle.
@@ -232,25 +254,24 @@ def calibrate(
     model.network = True
     model.views = ({"phases": 1} if model.words else {}) | views
     reads = reads or CALIBRATION_READS
-    look_at = partial(labelled_evidence, model, corpus, label, reads=reads, seed=seed)
-    held_out = look_at(split=split, kraken2=kraken2)
-    learned = look_at(split="train", kraken2=kraken2) if "train" in corpus.splits else held_out
-    model.calibration = fit_by_length(held_out, model.genus, learned, sorted(reads))
+    how = {"reads": reads, "seed": seed, "kraken2": kraken2, "progress": progress}
+    look_at = partial(labelled_evidence, model, corpus, label, **how)
+    held_out = look_at(split=split)
+    learned = look_at(split="train") if "train" in corpus.splits else held_out
+    model.calibration = fit_by_length(held_out, model.genus, learned, sorted(reads), progress)
     unseen, _ = hidden_genera(*learned, model.genus)
     model.threshold = chosen_threshold(threshold_table(model, held_out, unseen))
     model.calibration = guarded(model, model.calibration, unseen, model.threshold)
-    if model.words: model.words_first = fit_words_first(model, held_out, learned, unseen, sorted(reads))
+    if model.words: model.words_first = fit_words_first(model, held_out, learned, unseen, sorted(reads), progress)
     first = model.words_first
     model.network = first is None or first.needs_network
     table = threshold_table(model, held_out, unseen)  # of the way that it judges
     table["chosen"] = table["threshold"] == model.call_threshold  # what is settled was chosen at it, so it stays
-    believed = (way(held_out.evidence) for way in (lambda e: Calibration().log_probs(e, model.genus), model.log_probs))
-    before, after = (calibration_error(log_probs, held_out.y, len(model.genus)) for log_probs in believed)
-    figures = {
-        "reads": len(held_out.y), "classes": len(np.unique(held_out.y)), "ece_before": before, "ece": after,
+    figures = held_out_figures(model, held_out) | {
         "thresholds": table.round(4).to_dict("records"),
         "network": model.network, "network_adds": None if first is None else round(first.gain, 4),
         "settled": None if first is None else round(settled_share(first, held_out.evidence, model.genus), 4),
     }
-    model.model.about["calibrated"] = {**figures, "split": split, "corpus_sha256": corpus.sha256}
+    calibrated = {**figures, "split": split, "corpus_sha256": corpus.sha256}
+    model.model.about = lasting_notes(model.model.about) | {"calibrated": calibrated}
     return figures

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from .. import __version__
-from ..seq.errors import InputError
+from ..seq.errors import InputError, install
 
 # %% ../../nbs/76_cluster.ipynb #f8c6a114
 def local_workers(
@@ -32,7 +32,7 @@ def _distributed(address: str):
     "Dask's package. Raises `InputError` where it isn't installed."
     try: import distributed
     except ImportError as error:
-        raise InputError(address, "needs Dask's distributed", "pip install 'genomic_ulmfit[dask]'") from error
+        raise InputError(address, "needs Dask's distributed", install("dask")) from error
     return distributed
 
 
@@ -91,7 +91,7 @@ def _answer(client, future):
     distributed = _distributed(client.scheduler.address)
     try: return future.result()
     except distributed.KilledWorker as error:
-        problem = "several workers died of the same reads, one after the other"
+        problem = "several workers died of the same task, one after the other"
         remedy = "See why in their logs, mostly for lack of memory, and give each worker more"
         raise InputError(client.scheduler.address, problem, remedy) from error
     except CancelledError as error:

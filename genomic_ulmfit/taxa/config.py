@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['TAXA_FILE', 'TAXA_FORMAT', 'IN_ABOUT', 'ALSO_IN_ABOUT', 'Confusion', 'confusion_from_dict', 'TaxonConfig',
-           'ViewsShape', 'TaxonShape', 'taxon_config_from_dict', 'notes_only', 'read_taxon_config', 'check_parts']
+           'ViewsShape', 'TaxonShape', 'taxon_config_from_dict', 'notes_only', 'lasting_notes', 'read_taxon_config',
+           'check_parts']
 
 # %% ../../nbs/65_taxon_config.ipynb #0667fda4
 import json
@@ -200,6 +201,19 @@ def notes_only(
 ) -> dict:
     "The notes for readers without the settings that format 1 kept among them."
     return {name: note for name, note in about.items() if name not in IN_ABOUT + ALSO_IN_ABOUT}
+
+# %% ../../nbs/65_taxon_config.ipynb #b963f5a2
+_LASTING = (  # notes that hold for a network whatever is made of it
+    "label", "pretrained", "corpus", "corpus_sha256", "training_files", "error_rate", "read_lengths", "stranded",
+    "recipe", "budget", "minutes", "seed", "processor", "licence",
+)
+
+
+def lasting_notes(
+    about: dict,  # of a model
+) -> dict:
+    "The notes on how a network was trained, without what was measured of it."
+    return {name: about[name] for name in _LASTING if name in about}
 
 # %% ../../nbs/65_taxon_config.ipynb #c7f730be
 Kin = Annotated[list[int | float], Field(min_length=3, max_length=3)]  # from, to, share

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ..seq.errors import InputError
+from ..seq.progress import silent
 from .calibrate import drawn_reads
 from .calibration import Evidence, same_class, same_genus
 from .calls import assign, best_class
@@ -115,18 +116,23 @@ def hide_genus(evidence: Evidence, truth: np.ndarray, genus: np.ndarray) -> Evid
     return evidence.hide(same_genus(genus, truth))
 
 
+_READS_IN_LOT = 2000  # so that progress can be told; larger ones are no faster
+
+
 def call_drawn(
     model: TaxonModel,
     drawn: DrawnReads,
     ways: Sequence[Callable],  # (evidence, class numbers of the reads, genus numbers of the classes) -> evidence
     kraken2=None,  # folder of a database of Kraken2
+    progress: Callable = silent,  # wraps the range of lots of reads, e.g. `seq.progress.shown`
     **views,  # of `TaxonModel.evidence`
 ) -> list[Calls]:  # one for each of `ways`
     "Where a model puts reads by what each way leaves of their evidence, some of them at a time."
     parts = []
-    for first in range(0, len(drawn.reads), model.reads_at_once):
-        reads = drawn.reads[first : first + model.reads_at_once]
-        truth = drawn.truth[first : first + model.reads_at_once]
+    at_once = min(model.reads_at_once, _READS_IN_LOT)
+    for first in progress(range(0, len(drawn.reads), at_once), "reads for confusions"):
+        reads = drawn.reads[first : first + at_once]
+        truth = drawn.truth[first : first + at_once]
         matches = run_kraken2(kraken2, reads, model.tree) if kraken2 else None
         evidence = model.evidence(reads, matches, **views)
         parts.append([call_reads(model, way(evidence, truth, model.genus), truth) for way in ways])
@@ -274,6 +280,7 @@ def fit_confusion(
     errors: float = 0.01,  # substitutions per base
     seed: int = 0,
     kraken2=None,  # folder of the database that the model was calibrated with
+    progress: Callable = silent,  # wraps lots of reads, e.g. `seq.progress.shown`
     **views,  # of `TaxonModel.evidence`
 ) -> Confusion:  # also kept as `model.confusion`
     """Measure what a model gives to its classes: their own reads, those of relatives, those of anything else.
@@ -284,7 +291,8 @@ def fit_confusion(
     reads = reads_per_class(reads, classes)
     draw = partial(draw_for_confusion, model, corpus, label, reads * classes, length, seed=seed)
     drawn = draw(errors=errors)
-    calls = call_four_ways(model, drawn, draw(errors=errors + RELATIVE_DISTANCE), kraken2=kraken2, **views)
+    distant = draw(errors=errors + RELATIVE_DISTANCE)
+    calls = call_four_ways(model, drawn, distant, kraken2=kraken2, progress=progress, **views)
     table = confusion_table(model, calls, own_reads(model, drawn, calls.own.best))
     relatives = relatives_table(calls.own, table["limit"], model.tree.at("genus"))
     model.confusion = Confusion(table.round(6), relatives, reads, length, errors, model.call_threshold)

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from typing_extensions import TypedDict
 
-from ..seq.errors import InputError, InputNotFoundError
+from ..seq.errors import InputError, InputNotFoundError, install
 from ..seq.files import check_outputs, written
 from ..seq.records import ReadSummary
 from ..seq.settings import Count, Place, checked
@@ -58,15 +58,22 @@ def rank_columns(
     tree: Taxonomy,
     judged: Judged,  # what is known of some reads
 ) -> dict[str, np.ndarray]:  # each rank that the tree has, and its probability
-    "The most probable taxon of each rank."
+    "The most probable taxon of each rank, one lineage for each read: through the taxon that it is given to."
     columns = {}
+    reads = np.arange(len(judged.row))
+    names = np.append(tree.nodes["name"].to_numpy(), None)
+    lowest = np.maximum(judged.row, 0)  # the taxon that the next ones lie below
     for rank in RANKS:
         if not (tree.nodes["rank"] == rank).any(): continue
         of_rank = np.flatnonzero(tree.nodes["rank"].to_numpy()[judged.nodes] == rank)
-        probs = judged.probs[:, of_rank]
-        names = tree.nodes["name"].to_numpy()[judged.nodes[of_rank]]
-        columns[rank] = names[probs.argmax(1)] if len(names) else np.full(len(probs), None)
-        columns[f"{rank}_probability"] = probs.max(1, initial=0)
+        nodes = judged.nodes[of_rank]
+        above, place = np.unique(lowest, return_inverse=True)
+        below = (tree.lineages[nodes] == above[:, None, None]).any(2)[place]  # (reads, nodes); or the same
+        best = nodes[np.where(below, judged.probs[:, of_rank], -1).argmax(1)] if len(nodes) else lowest
+        found = np.where(below.any(1), best, tree.at(rank, lowest))  # -1: its lineage has none of this rank
+        columns[rank] = names[found]
+        columns[f"{rank}_probability"] = np.where(found < 0, 0, judged.probs_at(reads, np.maximum(found, 0)))
+        lowest = np.where(below.any(1), best, lowest)
     return columns
 
 # %% ../../nbs/69_formats.ipynb #16a0c69f
@@ -249,7 +256,7 @@ def merge_samples(
     "Write `reads_by_taxon` with lineages as metadata. Raises `InputError` for a file that isn't such JSON."
     try: import biom, h5py  # noqa: E401
     except ImportError as error:
-        raise InputError(path, "needs biom-format", "pip install 'genomic_ulmfit[biom]'") from error
+        raise InputError(path, "needs biom-format", install("biom")) from error
     check_outputs([path], [file for file in files.values() if not isinstance(file, dict)])
     samples = {name: file if isinstance(file, dict) else read_sample(file) for name, file in files.items()}
     reads, lineages = reads_by_taxon(samples)

@@ -7,7 +7,7 @@ __all__ = ['Labelled', 'Finite', 'Temperature', 'LengthCalibration', 'one_for_al
            'CalibrationShape', 'LengthsShape', 'by_lengths', 'calibration_from_dict']
 
 # %% ../../nbs/64_lengths.ipynb #7f10ca3e
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from typing import Annotated
@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from ..seq.errors import InputError
+from ..seq.progress import silent
 from ..seq.settings import REMEDY, Count, Share
 
 from .calibration import Calibration, Evidence, OtherGenera
@@ -83,13 +84,14 @@ def fit_by_length(
     genus: np.ndarray,  # number of each class's genus, (classes,); -1 without one
     learned: Labelled,  # reads to hide classes from, of the same lengths
     lengths: Sequence[int],  # bases
+    progress: Callable = silent,  # wraps the list of fits, e.g. `seq.progress.shown`
 ) -> LengthCalibration:
     "The most likely calibration at each length."
-    together = fit_calibration(*held_out, genus, learned)
-    each = [
-        fit_calibration(*reads_of_length(held_out, n), genus, reads_of_length(learned, n), known=together)
-        for n in lengths]
-    return LengthCalibration(tuple(lengths), tuple(each))
+    each: list[Calibration] = []
+    for n in progress([None, *lengths], "fits"):  # the first is of all reads together
+        known, hidden = (reads if n is None else reads_of_length(reads, n) for reads in (held_out, learned))
+        each.append(fit_calibration(*known, genus, hidden, known=each[0] if each else None))
+    return LengthCalibration(tuple(lengths), tuple(each[1:]))
 
 # %% ../../nbs/64_lengths.ipynb #db12d506
 Finite = Annotated[float, Field(ge=-1e6, le=1e6)]  # no number of a calibration comes near

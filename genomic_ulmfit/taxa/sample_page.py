@@ -44,13 +44,14 @@ class PageSample(TypedDict):
     taxa: list[PageTaxon]
     model: NotRequired[str]
     threshold: NotRequired[float]
+    ranks: NotRequired[list[str]]  # of the model's tree
 
 
 def page_figures(
     sample,  # a `Sample`, a dict of its `to_dict`, or JSON written by `classify --json`
 ) -> dict:  # as of `Sample.to_dict`
     "What a page shows of a sample. Raises `InputError` for a file that isn't such JSON."
-    if isinstance(sample, Sample): return sample.to_dict()
+    if isinstance(sample, Sample): return sample.to_dict() | {"ranks": sample.tree.nodes["rank"].unique().tolist()}
     return sample if isinstance(sample, dict) else read_sample(sample, PageSample)
 
 # %% ../../nbs/74_sample_page.ipynb #89057284
@@ -222,12 +223,13 @@ def made_by(samples: dict[str, dict]) -> str:
 def sample_prose(
     samples: dict[str, dict],  # sample -> as of `page_figures`
     taxa: int,  # how many have reads
+    ranks: list[str],  # of the models' trees
 ) -> dict[str, list[str]]:  # place of the page -> paragraphs
     "What the page says in words."
     said = []
     for name, counts in samples.items():
         reads = max(counts["reads"], 1)
-        shares = {rank: rank_shares(counts, rank)[0] for rank in ("species", "genus")}
+        shares = {rank: rank_shares(counts, rank)[0] for rank in ("species", "genus") if rank in ranks}
         shares |= {"any": 1 - counts["unclassified"] / reads, "nothing": counts["unclassified"] / reads}
         percent = {key: f"{100 * share if counts['reads'] else 0:.1f}" for key, share in shares.items()}
         said.append({"name": name, "reads": counts["reads"], **percent})
@@ -241,8 +243,9 @@ def write_sample_page(
     "Write a page of one sample or several. Raises `InputError` where one is no sample, or of another tree."
     figures = {name: page_figures(sample) for name, sample in samples.items()}
     joined = join_taxa(figures)
-    words = sample_prose(figures, len(joined.nodes))
-    ranks = [rank for rank in RANKS if rank in {*joined.nodes["rank"], "genus", "species"}]
+    known = {rank for counts in figures.values() for rank in counts.get("ranks", ["genus", "species"])}
+    ranks = [rank for rank in RANKS if rank in known.union(joined.nodes["rank"])]
+    words = sample_prose(figures, len(joined.nodes), ranks)
     picture = {words["picture"][0]: sample_sunburst(figures, joined)}
     sections = [
         section("What is in it" if len(figures) == 1 else "What is in them", figures=picture),

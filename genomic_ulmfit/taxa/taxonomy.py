@@ -262,6 +262,14 @@ def taxonomy_from_ncbi(
     return tree_from_lineages(lineages, folder)
 
 # %% ../../nbs/60_taxonomy.ipynb #81228102
+def _check_label(rows: pd.DataFrame, classes: Sequence[str], label: str, where):
+    "Raise `InputError` where the classes stand in another column."
+    columns = [column for column in rows if rows[column].isin(classes).any()]
+    if label in columns or not columns: return
+    problem = f"has no class of the model in the column {label!r}, but some in {columns[0]!r}"
+    raise InputError(where, problem, f"Give --label {columns[0]}")
+
+
 def read_taxonomy(
     table,  # TSV, CSV or DataFrame with the classes in the column `label`
     classes: Sequence[str],  # the classes of the model
@@ -270,6 +278,7 @@ def read_taxonomy(
 ) -> Taxonomy:
     "A tree from a table of ranks, of GTDB lineages, or of taxids with NCBI's dump. Raises `InputError` as these do."
     where = source_name(table)
+    _check_label(read_table(table), classes, label, where)
     rows = read_table(table, [label]).fillna("")
     column = _taxid_column(rows, label) if taxdump else "lineage"
     if column is None: raise InputError(where, "has no column 'taxid'", f"Its columns are: {', '.join(rows.columns)}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import dnaio
 import numpy as np
 
-from ..seq.errors import InputError
+from ..seq.errors import InputError, install
 
 # %% ../../nbs/62_trim.ipynb #5586b5eb
 ADAPTERS = {
@@ -32,12 +32,15 @@ def end_finders() -> tuple:  # cutadapt's `quality_trim_index`, and its matcher 
         from cutadapt.adapters import BackAdapter, MultipleAdapters
         from cutadapt.qualtrim import quality_trim_index
     except ImportError as error:
-        raise InputError("trimming", "needs cutadapt", "pip install 'genomic_ulmfit[trim]'") from error
+        raise InputError("trimming", "needs cutadapt", install("trim")) from error
     settings = {"max_errors": _MOST_ERRORS, "min_overlap": _LEAST_OVERLAP, "indels": False}
     adapters = [BackAdapter(letters, name=name, **settings) for name, letters in ADAPTERS.items()]
     return quality_trim_index, MultipleAdapters(adapters)
 
 # %% ../../nbs/62_trim.ipynb #bd4dd258
+_FOR_ILLUMINA = " (--trim is for raw reads of Illumina: leave it away for nanopore's, whose qualities are lower)"
+
+
 @dataclass
 class TrimCounts:
     "What was cut off some reads, mates counted by themselves."
@@ -55,6 +58,7 @@ class TrimCounts:
         removed = f"{self.low_quality:,} bases of low quality and {self.adapters:,} of adapters removed"
         text = f"{self.trimmed:,} of {self.reads:,} reads trimmed, {removed}"
         if self.emptied: text += f", {self.emptied:,} reads to nothing"
+        if 2 * self.emptied > self.reads: text += _FOR_ILLUMINA
         if self.min_quality: text += f", {self.masked:,} bases below a quality of {self.min_quality} read as N"
         if not self.no_qualities: return text
         return f"{text}; {self.no_qualities:,} reads have no qualities (FASTA): only adapters can be cut off"

@@ -8,7 +8,7 @@ __all__ = ['PACKED', 'distinct_words', 'WordsShape', 'Hits', 'WordTable', 'copy_
 # %% ../../nbs/61_words.ipynb #1d25ec9e
 import json
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +19,7 @@ from typing_extensions import NotRequired, TypedDict
 from ..seq.alphabet import DNA
 from ..seq.errors import InputError, InputNotFoundError
 from ..seq.files import sha256, written_folder
+from ..seq.progress import silent
 from ..seq.settings import Count, Place, checked
 from ..seq.tables import label_numbers
 from genomic_ulmfit.taxa.buckets import (
@@ -194,14 +195,32 @@ def _class_numbers(corpus: GenomeCorpus, label: str, classes: Sequence[str], spl
         raise InputError(corpus.path, problem, "Every class needs a genome")
     return dict(zip(corpus.split(split).index, numbers))
 
+# %% ../../nbs/61_words.ipynb #8fac1430
+class WordsTask(NamedTuple):
+    "A record whose words are asked for."
+
+    codes: np.ndarray  # base codes, (bases,)
+    number: int  # of its class
+    mask: str
+    one_in: int  # one word in so many is kept
+
+
+def record_entries(task: WordsTask) -> np.ndarray:  # (entries,) uint64, sorted
+    "The entries of a record."
+    hashes, _ = sketch([mask_low_complexity(task.codes)], task.mask, task.one_in)
+    return np.unique(hashes | np.uint64(task.number))
+
+
+def entries_here(tasks: Iterable[WordsTask]) -> Iterator[np.ndarray]:
+    "The entries of each record in order, found in this process."
+    return map(record_entries, tasks)
+
 # %% ../../nbs/61_words.ipynb #4f690b6d
-def _write_parts(parts: Sequence[Path], corpus: GenomeCorpus, numbered: Iterable[tuple], mask: str, one_in: int):
+def _write_parts(parts: Sequence[Path], entries_of_records: Iterable[np.ndarray]):
     "Write the entries of each record to the parts that they belong to."
     with ExitStack() as stack:
         streams = [stack.enter_context(open(part, "wb")) for part in parts]
-        for record, number in numbered:  # and the number of its class
-            hashes, _ = sketch([mask_low_complexity(corpus.codes(record))], mask, one_in)
-            entries = np.unique(hashes | np.uint64(number))
+        for entries in entries_of_records:
             for stream, piece in zip(streams, np.split(entries, part_bounds(entries))): piece.tofile(stream)
 
 # %% ../../nbs/61_words.ipynb #c55b5b55
@@ -213,7 +232,8 @@ def build_words(
     one_in: int = 4,  # keep one word in so many
     mask: str = SPACED,  # a palindrome of 0 and 1
     split: str = "train",  # whose genomes to learn
-    progress: Callable = lambda records: records,  # wraps the list of records, e.g. `fastprogress.progress_bar`
+    progress: Callable = silent,  # wraps the list of records, e.g. `seq.progress.shown`
+    entries: Callable[[Iterator[WordsTask]], Iterable[np.ndarray]] = entries_here,  # finds the words of records
 ) -> WordTable:
     "Collect the words of genomes by class. Raises `InputError` for a folder that exists or can't be written."
     _refuse_existing(Path(folder))
@@ -221,7 +241,9 @@ def build_words(
     class_numbers = _class_numbers(corpus, label, classes, split)
     with written_folder(folder) as partial:
         parts = [partial / f"part{number}" for number in range(PARTS)]
-        _write_parts(parts, corpus, progress(list(class_numbers.items())), mask, one_in)
+        numbered = progress(list(class_numbers.items()), "words of genomes")
+        tasks = (WordsTask(np.asarray(corpus.codes(record)), number, mask, one_in) for record, number in numbered)
+        _write_parts(parts, entries(tasks))
         words, bits = join_parts(parts, partial, len(classes))
         info = {
             "mask": mask, "one_in": one_in, "words": words, "bucket_bits": bits, "classes": classes, "label": label,

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PackedReads', 'ModelFiles', 'settings_checksums', 'model_files', 'worker_model', 'JudgeTask', 'judged_part',
            'Workers', 'reads_to_judge', 'judge_tasks', 'parts_on', 'classify_files_on', 'sample_tasks',
-           'count_samples_on']
+           'count_samples_on', 'entries_on']
 
 # %% ../../nbs/77_workers.ipynb #ac81fbaa
 import platform
@@ -33,6 +33,7 @@ from .model import TaxonModel
 from .pairs import read_pairs
 from .sample import Sample
 from .sample_files import SampleFiles
+from .words import WordsTask, record_entries
 
 # %% ../../nbs/77_workers.ipynb #f1cfb9b3
 @dataclass(frozen=True)
@@ -219,3 +220,12 @@ def count_samples_on(
                 part.sample.tree = model.tree
                 sample += part.sample
             yield sample, summaries[number]
+
+# %% ../../nbs/77_workers.ipynb #64026c2a
+def entries_on(
+    client,  # from `cluster_client`
+    tasks: Iterator[WordsTask],
+) -> Iterator[np.ndarray]:
+    "The entries of each record in order, found by workers: in the place of `entries_here`."
+    with closing(in_order(client, record_entries, ((None, task) for task in tasks))) as found:
+        for _, entries in found: yield entries

@@ -20,6 +20,7 @@ from ..model.folder import CONFIG, model_folder
 from ..model.model import Predictor, load_predictor
 from ..seq.errors import InputError
 from ..seq.files import held, written_folder
+from ..seq.progress import silent
 from ..seq.records import ReadSummary, has_records
 from .agents import agent_rows, read_agents
 from .calibrate import calibrate
@@ -33,7 +34,7 @@ from .sample_files import SampleFiles, sample_files
 from .screen import compare, measured_confusion, screen_sample
 from .taxonomy import read_taxonomy
 from .sketches import SMALL
-from .words import WordTable, build_words
+from .words import WordTable, build_words, entries_here
 from ..text.corpus import GenomeCorpus
 
 # %% ../../nbs/75_workflows.ipynb #68cd940f
@@ -43,12 +44,12 @@ def build_sized_words(
     folder: Path,  # to make
     classes: Sequence[str],
     size: str,  # "large" or "small"
-    progress: Callable = lambda records: records,  # wraps the list of records
+    **building,  # further arguments of `build_words`
 ) -> WordTable:
     "A table of words. Raises `InputError` for a folder that exists."
-    if size == "large": return build_words(corpus, label, folder, classes, progress=progress)
+    if size == "large": return build_words(corpus, label, folder, classes, **building)
     with TemporaryDirectory() as place:
-        table = build_words(corpus, label, Path(place) / "words", classes, one_in=SMALL, progress=progress)
+        table = build_words(corpus, label, Path(place) / "words", classes, one_in=SMALL, **building)
         return table.pack(folder)
 
 # %% ../../nbs/75_workflows.ipynb #73423fad
@@ -59,13 +60,13 @@ def built_words(
     out: Path,  # folder of the model
     classes: Sequence[str],
     size: str | None,  # "large", "small", or None for no words
-    progress: Callable = lambda records: records,  # wraps the list of records
+    **building,  # further arguments of `build_words`
 ) -> Iterator[WordTable | None]:
     "A table of words beside the folder of the model, which no other process writes meanwhile; then it is removed."
     folder = out.with_name(f"{out.name}.words")
     with held(out):
         shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
-        try: yield build_sized_words(corpus, label, folder, classes, size, progress) if size else None
+        try: yield build_sized_words(corpus, label, folder, classes, size, **building) if size else None
         finally: shutil.rmtree(folder, ignore_errors=True)
 
 # %% ../../nbs/75_workflows.ipynb #7e25c2de
@@ -74,6 +75,7 @@ class CalibratedTaxa(NamedTuple):
 
     model: TaxonModel  # `model.confusion` is None where the corpus has no split train
     figures: dict  # of `calibrate`
+    not_held_out: list[str]  # classes without a genome to calibrate on
 
 
 def check_place(model, out, overwrite: bool):
@@ -96,7 +98,8 @@ def calibrate_taxa(
     kraken2=None,  # folder of a database of Kraken2, whose matches are weighed in, and then needed to classify
     seed: int = 0,
     overwrite: bool = False,  # replace another model in `out`, or an earlier calibration
-    progress: Callable = lambda records: records,  # wraps the records that words are taken from, as `progress_bar`
+    progress: Callable = silent,  # wraps genomes, reads and fits, e.g. `seq.progress.shown`
+    entries: Callable = entries_here,  # finds the words of genomes, as of `build_words`
     **views,  # how reads are judged: `both_strands`, `phases`, … as in `TaxonModel.evidence`
 ) -> CalibratedTaxa:
     """Put a tree over the classes of a classifier, fit its confidence and threshold, measure its confusions, save it.
@@ -108,13 +111,16 @@ def calibrate_taxa(
     model = load_predictor(model, classes=True)
     corpus = corpus if isinstance(corpus, GenomeCorpus) else GenomeCorpus(corpus)
     tree = read_taxonomy(lineages, model.task.names, label, taxdump)
-    corpus.split(split)  # there it is, or says so
-    with built_words(corpus, label, Path(out), model.task.names, words, progress) as table:
+    held_out = set(corpus.labels_of(split, label))  # there they are, or it says so
+    building = {"progress": progress, "entries": entries}
+    with built_words(corpus, label, Path(out), model.task.names, words, **building) as table:
         taxa = TaxonModel(model, tree, table)
-        figures = calibrate(taxa, corpus, label, split, seed=seed, kraken2=kraken2, **views)
-        if "train" in corpus.splits: fit_confusion(taxa, corpus, label, seed=seed, kraken2=kraken2, **views)
+        how = {"seed": seed, "kraken2": kraken2, "progress": progress, **views}
+        figures = calibrate(taxa, corpus, label, split, **how)
+        if "train" in corpus.splits: fit_confusion(taxa, corpus, label, **how)
         taxa.save(out)
-    return CalibratedTaxa(TaxonModel.load(out, model.device), figures)
+    missing = [name for name in tree.classes if name not in held_out]
+    return CalibratedTaxa(TaxonModel.load(out, model.device), figures, missing)
 
 # %% ../../nbs/75_workflows.ipynb #192cb746
 def check_screenable(model: TaxonModel, agents: pd.DataFrame):

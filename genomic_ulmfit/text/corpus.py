@@ -21,6 +21,7 @@ from typing_extensions import NotRequired, TypedDict
 from ..seq.alphabet import DNA, Alphabet, get_alphabet
 from ..seq.errors import InputError, InputNotFoundError
 from ..seq.files import is_stream, read_whole, sha256, written_folder
+from ..seq.progress import silent
 from ..seq.records import ReadSummary, SequenceRecord, read_sequences
 from ..seq.settings import Place, checked
 from .sources import COLUMNS, file_table
@@ -200,12 +201,12 @@ def _write_records(
     labels: list[str],  # columns to keep
     hold_out: int,
     summary: ReadSummary,  # of the corpus's alphabet; counts are added to it
-    progress: Callable,  # wraps the list of files
+    progress: Callable,  # wraps the list of files, as `shown`
 ) -> _CorpusWriter:
     "Write the sequences and the table of records. Raises `InputError` for bad files, leakage, and no letters at all."
     with open(folder / BASES_FILE, "wb") as bases, open(folder / RECORDS_FILE, "w", encoding="utf-8") as records:
         writer = _CorpusWriter(bases, records, labels, summary.alphabet)
-        for row in progress(table.to_dict("records")):
+        for row in progress(table.to_dict("records"), "files"):
             kept = {label: row[label] for label in labels}
             for number, record in enumerate(read_sequences(row["path"], summary, unique_ids=True)):
                 if not len(record.codes): continue
@@ -251,7 +252,7 @@ def build(
     base: str | Path | None = None,  # folder that the paths are relative to; a table file's own unless given
     hold_out: int = 0,  # every so many-th record of a train file goes to `valid`; none at 0
     overwrite: bool = False,  # replace an existing corpus
-    progress: Callable = lambda files: files,  # wraps the list of files, e.g. `fastprogress.progress_bar`
+    progress: Callable = silent,  # wraps the list of files, e.g. `seq.progress.shown`
     alphabet: Alphabet = DNA,  # what the sequences are
 ) -> GenomeCorpus:
     """Stream sequence files into a corpus.

@@ -11,13 +11,38 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..seq.errors import InputError
+from ..seq.errors import InputError, InputNotFoundError
+from ..seq.files import is_stream
 from ..seq.tables import check_splits, is_table_file, read_table, source_name
 
-# %% ../../nbs/10_sources.ipynb #dad7e588
+# %% ../../nbs/10_sources.ipynb #d8055210
 COLUMNS = ("file", "record", "start", "length", "ambiguous", "split")  # of the table of records, beside the labels
 
+# %% ../../nbs/10_sources.ipynb #ac108f7d
+SPLIT_WORDS = {"train", "training", "valid", "validation", "val", "dev", "test", "testing"}
 
+
+def _all_train(table: pd.DataFrame, where) -> str:
+    "The split of all rows of a table without splits. Raises `InputError` where another column looks like them."
+    for column in table:
+        values = set(table[column].astype(str).str.strip().str.lower())
+        if str(column).lower() != "split" and not (values <= SPLIT_WORDS and values & {"train", "training"}): continue
+        remedy = "Rename it to split (train, valid, test), or remove it where all genomes are to be learned from"
+        raise InputError(where, f"has no column 'split', but {str(column)!r} looks like it", remedy)
+    return "train"
+
+# %% ../../nbs/10_sources.ipynb #c79d6801
+def _check_files(table: pd.DataFrame, source):
+    "Raise `InputNotFoundError` at the first row of a table whose file is not there."
+    line = 2 if is_table_file(source) else 0  # of the first row, below the header
+    for row, (file, path) in enumerate(zip(table["file"], table["path"])):
+        if is_stream(path) or Path(path).exists(): continue
+        remedy = "Paths are relative to the table's folder, or to --base"
+        problem = f"names the file {file!r}, and there is no {path}"
+        place = f"{'line' if line else 'row'} {row + line}"
+        raise InputNotFoundError(source_name(source), problem, remedy, record=place)
+
+# %% ../../nbs/10_sources.ipynb #dad7e588
 def file_table(
     source,  # sequence files, or a table (DataFrame, TSV, CSV) with the column `file`
     base: str | Path | None = None,  # folder that the paths are relative to; a table file's own unless given
@@ -26,17 +51,19 @@ def file_table(
     "One row for each file. Raises `InputError` for missing columns, unknown splits, and a file in two of them."
     if is_table_file(source): base = base or Path(source).parent
     elif isinstance(source, (str, Path)): source = [source]
-    if isinstance(source, (list, tuple)): source = pd.DataFrame({"file": [str(file) for file in source]})
+    is_list = isinstance(source, (list, tuple))
+    if is_list: source = pd.DataFrame({"file": [str(file) for file in source]})
     table = read_table(source, ["file", *labels])
     for label in labels:
         if label not in COLUMNS: continue
         remedy = f"Rename that column; a corpus has columns of its own: {', '.join(COLUMNS)}"
         raise InputError(source_name(source), f"{label!r} cannot be a label", remedy)
-    if "split" not in table: table["split"] = "train"
+    if "split" not in table: table["split"] = _all_train(table, source_name(source))
     check_splits(table)
     splits_per_file = table.groupby("file")["split"].nunique()
     if (splits_per_file > 1).any():
         remedy = "Splits are by genome: give each file one split"
         raise InputError(splits_per_file.idxmax(), "stands in more than one split", remedy)
     table["path"] = [str(Path(base or ".") / file) for file in table["file"]]
+    if not is_list: _check_files(table, source)
     return table.drop_duplicates("file")

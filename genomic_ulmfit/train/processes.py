@@ -15,7 +15,7 @@ import torch
 from fastai.learner import Learner, noop
 from fastai.torch_core import get_model, num_distrib, rank_distrib
 
-from ..seq.errors import InputError
+from ..seq.errors import InputError, install
 from ..text.loaders import BatchLoader
 from genomic_ulmfit.train.budget import (
     Budget, Pace, cut_into_parts, estimate, minutes_of_budget, seconds_per_step, steps_of_budget,
@@ -85,7 +85,7 @@ def _add_distribution(learn: Learner):
     "Give learners `distrib_ctx`, and check that this one can use it."
     try: import fastai.distributed  # noqa: F401
     except NameError as error:
-        remedy = "pip install 'genomic_ulmfit[distributed]'"
+        remedy = install("distributed")
         raise InputError("accelerate", "is not installed, and several processes need it", remedy) from error
     if not isinstance(learn.dls.train, BatchLoader):
         raise ValueError("several processes can share the library's loaders only, not those of a DataBlock")
