@@ -705,6 +705,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                               'genomic_ulmfit/seq/alphabet.py'),
                                              'genomic_ulmfit.seq.alphabet.Alphabet.fingerprint': ( 'alphabet.html#alphabet.fingerprint',
                                                                                                    'genomic_ulmfit/seq/alphabet.py'),
+                                             'genomic_ulmfit.seq.alphabet.Alphabet.gc_content': ( 'alphabet.html#alphabet.gc_content',
+                                                                                                  'genomic_ulmfit/seq/alphabet.py'),
                                              'genomic_ulmfit.seq.alphabet.Alphabet.has_strands': ( 'alphabet.html#alphabet.has_strands',
                                                                                                    'genomic_ulmfit/seq/alphabet.py'),
                                              'genomic_ulmfit.seq.alphabet.Alphabet.padding': ( 'alphabet.html#alphabet.padding',
