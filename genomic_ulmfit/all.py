@@ -63,6 +63,7 @@ from .taxa.words import WordTable, build_words
 from .taxa.words_first import WordsFirst
 from .taxa.workers import Workers, classify_files_on
 from .taxa.workflows import calibrate_taxa, screen_files
+from .tasks.embed import embed_file
 from .tasks.evaluate import evaluate
 from .tasks.predict import predict_file
 from .text.block import SequenceBlock

@@ -33,6 +33,7 @@ COMMANDS = {  # and their modules, which are imported when they are needed
     "finetune": "finetune",
     "train": "train",
     "predict": "predict",
+    "embed": "embed",
     "calibrate": "calibrate",
     "classify": "classify",
     "merge": "merge",
