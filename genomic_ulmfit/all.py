@@ -16,7 +16,7 @@ __all__ = ['InputError', 'Alphabet', 'DNA', 'PROTEIN', 'encode_bases', 'decode_b
            'taxonomy_from_table', 'WordTable', 'build_words', 'Calibration', 'LengthCalibration', 'WordsFirst',
            'TaxonModel', 'rank_figures', 'calibrate', 'Sample', 'classify_files', 'read_agents', 'fit_confusion',
            'screen_sample', 'compare', 'write_screen', 'calibrate_taxa', 'screen_files', 'write_sample_page', 'Trimmer',
-           'cluster_client', 'Workers', 'classify_files_on', 'evaluate', 'predict_file', 'run_demo']
+           'cluster_client', 'Workers', 'classify_files_on', 'evaluate', 'predict_file', 'embed_file', 'run_demo']
 
 # %% ../nbs/99_all.ipynb #6db41713
 from fastai.callback.tracker import EarlyStoppingCallback
@@ -97,5 +97,5 @@ _all_ = [
     "TaxonModel", "rank_figures", "calibrate", "Sample",
     "classify_files", "read_agents", "fit_confusion", "screen_sample", "compare", "write_screen", "calibrate_taxa",
     "screen_files", "write_sample_page", "Trimmer", "cluster_client", "Workers", "classify_files_on", "evaluate",
-    "predict_file", "run_demo",
+    "predict_file", "embed_file", "run_demo",
 ]
