@@ -204,9 +204,9 @@ def choose_and_judge(method: str, data: str, phases: int) -> list[dict]:
     for number, seed in enumerate(SEEDS):
         table = sequences(data, seed)
         train = (table["split"] == "train").to_numpy()
-        vectors = changed(candidates(method, data, seed, phases)[name], train, change)
-        two = vectors.shape[1] > 1
-        first = principal_components(vectors)[0][:, 0] if two else vectors[:, 0]
+        plain = candidates(method, data, seed, phases)[name]
+        first = principal_components(plain)[0][:, 0] if plain.shape[1] > 1 else plain[:, 0]  # whitened, all are alike
+        vectors = changed(plain, train, change)
         figures.append({
             "accuracy": round(neighbour_accuracy(vectors, table, "test", metric), 4),
             "valid": round(valid[best][number], 4),
