@@ -173,7 +173,7 @@ def candidates(method: str, data: str, seed: int, phases: int) -> dict[str, np.n
     train = (table["split"] == "train").to_numpy()
     if method == "GC alone":
         return {"": gc(codes)}
-    if method.endswith("-mers") or method.endswith("-mers, both strands"):
+    if method[0].isdigit():
         return {"": profiles(codes, int(method[0]), "both" in method)}
     found = network_vectors(data, seed, phases)
     of = lambda *names: np.hstack([standardised(found[name], train) for name in names])
