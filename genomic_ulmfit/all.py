@@ -18,7 +18,7 @@ __all__ = ['InputError', 'Alphabet', 'DNA', 'PROTEIN', 'encode_bases', 'decode_b
            'build_words', 'Calibration', 'LengthCalibration', 'WordsFirst', 'TaxonModel', 'rank_figures', 'calibrate',
            'Sample', 'classify_files', 'read_agents', 'fit_confusion', 'screen_sample', 'compare', 'write_screen',
            'calibrate_taxa', 'screen_files', 'write_sample_page', 'Trimmer', 'cluster_client', 'Workers',
-           'classify_files_on', 'evaluate', 'predict_file', 'run_demo']
+           'classify_files_on', 'evaluate', 'predict_file', 'embed_file', 'run_demo']
 
 # %% ../nbs/99_all.ipynb #c64e7e8f
 import random
@@ -75,6 +75,7 @@ from .taxa.words import WordTable, build_words
 from .taxa.words_first import WordsFirst
 from .taxa.workers import Workers, classify_files_on
 from .taxa.workflows import calibrate_taxa, screen_files
+from .tasks.embed import embed_file
 from .tasks.evaluate import evaluate
 from .tasks.predict import predict_file
 from .text.block import SequenceBlock
@@ -116,5 +117,5 @@ _all_ = [
     "TaxonModel", "rank_figures", "calibrate", "Sample",
     "classify_files", "read_agents", "fit_confusion", "screen_sample", "compare", "write_screen", "calibrate_taxa",
     "screen_files", "write_sample_page", "Trimmer", "cluster_client", "Workers", "classify_files_on", "evaluate",
-    "predict_file", "run_demo",
+    "predict_file", "embed_file", "run_demo",
 ]

@@ -24,6 +24,7 @@ COMMANDS = {  # and what each does, as its `run` says
     "finetune": "Stage 2: a pretrained language model goes on with the target's text.",
     "train": "Stage 3: a classifier on the encoder of a language model.",
     "predict": "Classify the reads of a file; a line each, in the order of the file.",
+    "embed": "Write a vector for each sequence of a file, or each window, as Parquet or AnnData.",
     "calibrate": "Make a classifier one of taxa: put a tree over its classes, fit its confidence and threshold on "
     "held-out genomes.",
     "classify": "Give each read, or read pair, to a taxon, and write the sample in Kraken's formats.",

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from .config import ModelConfig, PredictorConfig
+from .embedding import embed_sequences
 from .folder import WEIGHTS, find_device, load_weights, model_folder, read_settings, write_model
 from .windows import batches_by_length, cut_windows, map_in_threads, reading_views
 from .windows import mean_over_views, mean_over_windows
@@ -80,6 +81,8 @@ class GenomeModel:
         return write_model(folder, self._to_keep(), self.config, self.about, half)
 
     def _to_keep(self) -> torch.nn.Module: return self.model  # the network as it is written
+
+    embed = embed_sequences  # vectors of sequences by the encoder of either kind, see `model.embedding`
 
 # %% ../../nbs/43_model.ipynb #6039f362
 def _nats(

@@ -41,6 +41,7 @@ class Alphabet:
     others: str  # further letters that are read as unknown
     spellings: tuple[tuple[str, str], ...] = ()  # pairs (written, read as)
     pairs: str | None = None  # the letter that pairs with each of `letters`; None where there is no other strand
+    strong: str = ""  # letters of pairs with three hydrogen bonds, whose share is the GC content; none in proteins
     letter_name: str = "letter"  # what people call one
     million: str = "million letters"  # the unit of a million of them
     code_name: str = "a letter"  # an error says: is not … code
@@ -101,7 +102,7 @@ class Alphabet:
 
 # %% ../../nbs/02_alphabet.ipynb #68a52f74
 DNA = Alphabet(
-    "dna", "ACGT", "N", others="RYSWKMBDHVX-.", spellings=(("U", "T"),), pairs="TGCA",
+    "dna", "ACGT", "N", others="RYSWKMBDHVX-.", spellings=(("U", "T"),), pairs="TGCA", strong="CG",
     letter_name="base", million="Mbp", code_name="a nucleotide", guess="a protein", material="DNA or RNA",
 )
 
@@ -119,6 +120,18 @@ def as_codes(
     codes = np.asarray(sequence)
     if codes.ndim == 1 and (codes.dtype.kind in "ui" or not codes.size): return codes.astype(np.uint8, copy=False)
     raise TypeError(f"a sequence is text or an array of codes, not {type(sequence).__name__}")
+
+# %% ../../nbs/02_alphabet.ipynb #c5a0f45a
+@patch
+def gc_content(
+    self: Alphabet,
+    codes: np.ndarray,  # of one sequence, (letters,) uint8
+) -> float:  # 0 to 1; NaN where no letter is known
+    "Share of the strong letters among the known ones. Raises `ValueError` for an alphabet without them."
+    if not self.strong: raise ValueError(f"{self.name} has no GC content")
+    counts = np.bincount(codes, minlength=len(self))[: len(self)]
+    strong = sum(counts[self.letters.index(letter)] for letter in self.strong)
+    return float(strong / counts.sum()) if counts.any() else float("nan")
 
 # %% ../../nbs/02_alphabet.ipynb #2c3c27bd
 PROTEIN = Alphabet(
