@@ -61,7 +61,7 @@ def rank_columns(
     "The most probable taxon of each rank, one lineage for each read: through the taxon that it is given to."
     columns = {}
     reads = np.arange(len(judged.row))
-    names = np.append(tree.nodes["name"].to_numpy(), None)
+    names = np.array([*tree.nodes["name"], None], object)
     lowest = np.maximum(judged.row, 0)  # the taxon that the next ones lie below
     for rank in RANKS:
         if not (tree.nodes["rank"] == rank).any(): continue
