@@ -7,7 +7,7 @@ __all__ = ['LEAST_POINTS', 'vectors_of', 'Components', 'gc_correlation', 'fit_um
 
 # %% ../../nbs/82_embedding_map.ipynb #e34ec707
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,7 @@ class ThinnedRows:
         self.most = most
         self.step = 1  # every so many rows one is held
         self.seen = 0  # rows
-        self.table: pa.Table | None = None  # the rows that are held
+        self.table: Any = None  # the rows that are held, a `pa.Table` once there are any
 
     def add(self, piece: pa.Table):
         "Look at the next rows of the table."

@@ -229,7 +229,8 @@ def sample_prose(
     said = []
     for name, counts in samples.items():
         reads = max(counts["reads"], 1)
-        shares: dict[str, float] = {rank: rank_shares(counts, rank)[0] for rank in ("species", "genus") if rank in ranks}
+        shown = [rank for rank in ("species", "genus") if rank in ranks]
+        shares: dict[str, float] = {rank: rank_shares(counts, rank)[0] for rank in shown}
         shares |= {"any": 1 - counts["unclassified"] / reads, "nothing": counts["unclassified"] / reads}
         percent = {key: f"{100 * share if counts['reads'] else 0:.1f}" for key, share in shares.items()}
         said.append({"name": name, "reads": counts["reads"], **percent})
