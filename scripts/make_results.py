@@ -175,6 +175,11 @@ def page():
                 compared("regulatory", ["data"], "mcc"),
             ),
             section(
+                "Words of translated reads: genus of species left out (train genomes only)",
+                "make study-translated_words",
+                plain("translated_words"),
+            ),
+            section(
                 "Exact matches: which words and how many, on `valid` and on hidden species of the training genomes",
                 "make study-taxa",
                 plain("taxa_words"),
