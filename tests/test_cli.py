@@ -326,7 +326,7 @@ def test_help(command, capsys):
         main(words(command + " --help"))
     text = capsys.readouterr().out
     assert stop.value.code == 0 and len(text) > 300 and "--seed" in text
-    assert "--json" in text or command in ("predict", "merge")
+    assert "--json" in text or command in ("predict", "embed", "merge")
 
 
 def test_closed_pipe_is_quiet(models, genomes, monkeypatch):
