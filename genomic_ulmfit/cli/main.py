@@ -22,7 +22,7 @@ COMMANDS = {  # and what each does, as its `run` says
     "corpus check": "Compare the files of a corpus with the checksums that were noted when it was built.",
     "pretrain": "Stage 1: a language model on genomes.",
     "finetune": "Stage 2: a pretrained language model goes on with the target's text.",
-    "train": "Stage 3: a classifier on the encoder of a language model.",
+    "train": "Stage 3: a classifier, or a model of measurements, on the encoder of a language model.",
     "predict": "Classify the reads of a file; a line each, in the order of the file.",
     "embed": "Write a vector for each sequence of a file, or each window, as Parquet or AnnData.",
     "calibrate": "Make a classifier one of taxa: put a tree over its classes, fit its confidence and threshold on "
