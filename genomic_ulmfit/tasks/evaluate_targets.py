@@ -39,7 +39,7 @@ def load_target_model(
     model = load_predictor(source)
     if isinstance(model.task, Targets): return model
     where = "the model" if model is source else source
-    raise InputError(where, "tells classes apart, and has no targets", "Train one with `genomic-ulmfit train --targets`")
+    raise InputError(where, "tells classes apart, and has no targets", "Make one with `genomic-ulmfit train --targets`")
 
 # %% ../../nbs/80_evaluate_targets.ipynb #5dc361d0
 def targets_table(
@@ -80,6 +80,7 @@ class JudgedTargets(NamedTuple):
     kinds: list[str]  # by which they are judged
     split: str
     thresholds_of: str  # `valid`, or empty where that split has no label: then thresholds are .5
+    has_valid: bool  # whether baselines could choose on the split valid
     baselines: TargetBaselines | None = None
 
 
@@ -127,7 +128,8 @@ def evaluate_targets(
     figures = target_metrics(part.targets, predictions, names, kinds, 0.5 if thresholds is None else thresholds, **how)
     beside = fitted_baselines(table, part, model, where, groups, **how) if baselines else None
     chosen_on = "" if thresholds is None else "valid"
-    return JudgedTargets(figures, part, predictions, names, kinds, split, chosen_on, beside)
+    has_valid = bool((table["split"] == "valid").any())
+    return JudgedTargets(figures, part, predictions, names, kinds, split, chosen_on, has_valid, beside)
 
 # %% ../../nbs/80_evaluate_targets.ipynb #93df01dd
 _TO_CHOOSE = 0.1  # share of the training rows, where none are there to choose on
@@ -138,13 +140,13 @@ def fitted_baselines(
     test: Part,
     model: Predictor,
     where,
-    groups: str | None,  # column of groups whose rows stay together
+    together: str | None,  # column of groups whose rows stay together
     seed: int,
     **how,  # `samples`, `groups` of `target_metrics`
 ) -> TargetBaselines:
     "Baselines on the test part. Raises `InputError` without rows to learn from."
     rows_of_split(table, "train", where)
-    if not (table["split"] == "valid").any(): table = with_split(table, _TO_CHOOSE, "split", seed, groups)
+    if not (table["split"] == "valid").any(): table = with_split(table, _TO_CHOOSE, "split", seed, together)
     train, valid = (part_of(table, split, model, where) for split in ("train", "valid"))
     warn_of_leakage(train.reads, test.reads, model.alphabet)
     kinds = judged_kinds(model.task)
