@@ -27,8 +27,10 @@ from ..text.targets import Targets
 _JUDGED_AS = {"robust": "real", "dispersed": "count"}  # kinds that only differ in how they are learned
 
 
-def judged_kinds(task: Targets) -> list[str]:
-    "The kind by which each target is judged."
+def judged_kinds(model: Predictor) -> list[str]:
+    "The kind by which each target of a model is judged."
+    task = model.task
+    assert isinstance(task, Targets)
     return [_JUDGED_AS.get(target.kind, target.kind) for target in task.targets]
 
 
@@ -91,7 +93,7 @@ def chosen_thresholds(
     **views,  # as of `Predictor.predict`
 ) -> np.ndarray | None:  # (targets,); None where the split valid knows of no label
     "From where labels are called: what is best on the split valid."
-    binary = [kind == "binary" for kind in judged_kinds(model.task)]
+    binary = [kind == "binary" for kind in judged_kinds(model)]
     watched = table[table["split"] == "valid"]
     if not any(binary) or not len(watched): return None
     y = model.task.encode_table(watched, "", where)
@@ -124,7 +126,7 @@ def evaluate_targets(
     if groups: how["groups"] = read_table(rows_of_split(table, split, where), [groups])[groups].to_numpy()
     predictions = model.predict(part.reads, progress=progress, **views).values
     thresholds = chosen_thresholds(table, model, where, **views)
-    names, kinds = model.task.names, judged_kinds(model.task)
+    names, kinds = model.task.names, judged_kinds(model)
     figures = target_metrics(part.targets, predictions, names, kinds, 0.5 if thresholds is None else thresholds, **how)
     beside = fitted_baselines(table, part, model, where, groups, **how) if baselines else None
     chosen_on = "" if thresholds is None else "valid"
@@ -148,8 +150,8 @@ def fitted_baselines(
     rows_of_split(table, "train", where)
     if not (table["split"] == "valid").any(): table = with_split(table, _TO_CHOOSE, "split", seed, together)
     train, valid = (part_of(table, split, model, where) for split in ("train", "valid"))
-    warn_of_leakage(train.reads, test.reads, model.alphabet)
-    kinds = judged_kinds(model.task)
+    warn_of_leakage(list(train.reads), list(test.reads), model.alphabet)
+    kinds = judged_kinds(model)
     how |= {"stranded": model.stranded, "alphabet": model.alphabet, "seed": seed}
     return target_baselines(train, valid, test, model.task.names, kinds, **how)
 
