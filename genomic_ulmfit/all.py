@@ -18,7 +18,8 @@ __all__ = ['InputError', 'Alphabet', 'DNA', 'PROTEIN', 'encode_bases', 'decode_b
            'build_words', 'Calibration', 'LengthCalibration', 'WordsFirst', 'TaxonModel', 'rank_figures', 'calibrate',
            'Sample', 'classify_files', 'read_agents', 'fit_confusion', 'screen_sample', 'compare', 'write_screen',
            'calibrate_taxa', 'screen_files', 'write_sample_page', 'Trimmer', 'cluster_client', 'Workers',
-           'classify_files_on', 'evaluate', 'predict_file', 'embed_file', 'run_demo']
+           'classify_files_on', 'evaluate', 'evaluate_targets', 'judged_json', 'write_targets_page', 'predict_file',
+           'embed_file', 'run_demo']
 
 # %% ../nbs/99_all.ipynb #c64e7e8f
 import random
@@ -77,7 +78,9 @@ from .taxa.workers import Workers, classify_files_on
 from .taxa.workflows import calibrate_taxa, screen_files
 from .tasks.embed import embed_file
 from .tasks.evaluate import evaluate
+from .tasks.evaluate_targets import evaluate_targets, judged_json
 from .tasks.predict import predict_file
+from .tasks.targets_page import write_targets_page
 from .text.block import SequenceBlock
 from .text.corpus import SAMPLE, GenomeCorpus
 from .text.kmers import KmerTokenizer
@@ -117,5 +120,5 @@ _all_ = [
     "TaxonModel", "rank_figures", "calibrate", "Sample",
     "classify_files", "read_agents", "fit_confusion", "screen_sample", "compare", "write_screen", "calibrate_taxa",
     "screen_files", "write_sample_page", "Trimmer", "cluster_client", "Workers", "classify_files_on", "evaluate",
-    "predict_file", "embed_file", "run_demo",
+    "evaluate_targets", "judged_json", "write_targets_page", "predict_file", "embed_file", "run_demo",
 ]

@@ -22,15 +22,16 @@ COMMANDS = {  # and what each does, as its `run` says
     "corpus check": "Compare the files of a corpus with the checksums that were noted when it was built.",
     "pretrain": "Stage 1: a language model on genomes.",
     "finetune": "Stage 2: a pretrained language model goes on with the target's text.",
-    "train": "Stage 3: a classifier on the encoder of a language model.",
-    "predict": "Classify the reads of a file; a line each, in the order of the file.",
+    "train": "Stage 3: a classifier, or a model of measurements, on the encoder of a language model.",
+    "predict": "Classes, or targets, of the reads of a file; a line each, in the order of the file.",
     "embed": "Write a vector for each sequence of a file, or each window, as Parquet or AnnData.",
     "calibrate": "Make a classifier one of taxa: put a tree over its classes, fit its confidence and threshold on "
     "held-out genomes.",
     "classify": "Give each read, or read pair, to a taxon, and write the sample in Kraken's formats.",
     "merge": "Put the samples that `classify --json` wrote into one BIOM table, or on one page.",
     "screen": "Screen samples for the agents of a list.",
-    "evaluate": "Bits per base of a language model, or the metrics of a classifier, on a held-out split.",
+    "evaluate": "Bits per base of a language model, or the metrics of a classifier or a model of targets, on a "
+    "held-out split.",
 }
 GROUPS = {"corpus": "Make a corpus from sequence files, or check one."}  # commands of two words stand under the first
 

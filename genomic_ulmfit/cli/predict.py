@@ -12,12 +12,12 @@ from .arguments import add_seed, add_views, views_of
 from ..tasks.predict import predict_file
 
 # %% ../../nbs/cli/60_predict.ipynb #00c09e99
-MORE = "Writes a TSV: id, label, confidence."
+MORE = "Writes a TSV: id, label, confidence; with a model of targets id and a column for each, in natural units."
 
 
 def add_arguments(parser):
     "What `predict` takes."
-    parser.add_argument("model", help="folder of a classifier")
+    parser.add_argument("model", help="folder of a classifier, or of a model of targets")
     parser.add_argument("reads", help="FASTA or FASTQ, plain or .gz; - for standard input")
     parser.add_argument("--out", help="file to write (default standard output)")
     parser.add_argument("--probabilities", action="store_true", help="add a column per class")
@@ -31,10 +31,10 @@ def show_reads(reads: int):
 
 
 def run(args):
-    "Classify the reads of a file; a line each, in the order of the file."
+    "Classes, or targets, of the reads of a file; a line each, in the order of the file."
     out = args.out or sys.stdout
     shown = {"probabilities": args.probabilities, "progress": show_reads}
     predicted = predict_file(args.model, args.reads, out, **shown, **views_of(args))
     print(predicted.summary, file=sys.stderr)
     if not predicted.short: return
-    print(f"{predicted.short:,} records are shorter than a k-mer: their labels mean nothing", file=sys.stderr)
+    print(f"{predicted.short:,} records are shorter than a k-mer: their answers mean nothing", file=sys.stderr)

@@ -20,9 +20,16 @@ from ..seq.records import ReadSummary, SequenceRecord, read_sequences
 from ..text.task import Task
 
 # %% ../../nbs/81_predict.ipynb #2035e976
-def column_texts(values: np.ndarray) -> list[str]:
+PROBABILITY = ".4f"
+VALUE = ".6g"
+
+
+def column_texts(
+    values: np.ndarray,
+    numbers: str = PROBABILITY,  # how they are written
+) -> list[str]:
     "A column of an answer as it is written."
-    return [f"{value:.4f}" for value in values] if values.dtype.kind == "f" else [str(value) for value in values]
+    return [format(value, numbers) for value in values.tolist()] if values.dtype.kind == "f" else list(map(str, values))
 
 # %% ../../nbs/81_predict.ipynb #d984c152
 def answer_names(task: Task) -> list[str]:
@@ -51,7 +58,8 @@ def answer_lines(
 ) -> Iterator[str]:
     "A line for each record."
     columns = [*task.answers(outputs).values(), *(outputs.T if shows_outputs(task, probabilities) else ())]
-    return map("\t".join, zip((record.id for record in records), *map(column_texts, columns)))
+    texts = (column_texts(column, VALUE if task.vocab is None else PROBABILITY) for column in columns)
+    return map("\t".join, zip((record.id for record in records), *texts))
 
 # %% ../../nbs/81_predict.ipynb #89cb0cf3
 @contextmanager

@@ -103,10 +103,11 @@ def with_split(
     seed: int = 0,
     groups: str | None = None,  # column of groups that are not to be divided
     strata: str | None = None,  # column of classes, each of which gives its share
+    required: Sequence[str] = (),  # further columns that must be there
 ) -> pd.DataFrame:
     "A table with rows to learn and to watch. Raises `InputError` for rows to watch where some are to be drawn."
     where = source_name(source)
-    columns = [name for name in (groups, strata) if name]
+    columns = [*required, *(name for name in (groups, strata) if name)]
     table = read_table(source, columns if valid_pct is not None else [split, *columns]).reset_index(drop=True)
     if valid_pct is not None:
         if split not in table: table = table.assign(**{split: "train"})

@@ -215,7 +215,7 @@ def from_df(
     "From a table of sequences with targets."
     where = source_name(df)
     tokenizer = tokenizer or KmerTokenizer()
-    if valid_pct is not None or groups: df = with_split(df, valid_pct, split, seed, groups, label)
+    if valid_pct is not None or groups: df = with_split(df, valid_pct, split, seed, groups, label, [sequence])
     table = sequence_table(df, sequence, split, label)
     codes = split_codes(table, sequence, split, where, tokenizer.alphabet)
     warn_of_leakage(codes["train"], codes["valid"], tokenizer.alphabet)

@@ -86,7 +86,7 @@ class TargetDataLoaders(ReadDataLoaders):
         where = source_name(df)
         tokenizer = tokenizer or KmerTokenizer()
         if stranded and len(partners): raise InputError("partners", "have two strands", "Leave stranded away")
-        table = with_split(df, valid_pct, split, seed, groups)
+        table = with_split(df, valid_pct, split, seed, groups, required=[sequence])
         check_targets(targets, table, where)
         table = sequence_table(table, sequence, split)
         learned = table[table[split] == "train"]

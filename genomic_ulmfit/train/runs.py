@@ -8,6 +8,7 @@ __all__ = ['checkpoints_of', 'check_run', 'save_run', 'train_to_folder', 'until_
 
 # %% ../../nbs/55_runs.ipynb #98f29dde
 import shutil
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +27,7 @@ from ..text.corpus import GenomeCorpus
 from ..text.kmers import KmerTokenizer
 from ..text.loaders import ReadDataLoaders
 from ..text.reads import LabelledReads, ReadBatches
+from ..text.target_loaders import TargetDataLoaders
 from .budget import PATIENCE, passes_at_most
 from .learner import GenomeLearner, PredictorLearner, genome_classifier_learner
 
@@ -120,6 +122,18 @@ def table_path(
     remedy = "Give a corpus folder, a TSV or CSV with sequences, or a FASTA with --labels TABLE"
     raise InputError(path, "is neither a corpus nor a table", remedy)
 
+# %% ../../nbs/55_runs.ipynb #a9f94e46
+def check_corpus_data(
+    data,  # corpus folder
+    targets: Sequence[str],  # asked for
+    drawing: dict,  # asked for
+):
+    "Raise `InputError` for what only a table has: measurements, and rows to divide."
+    asked = "targets" if targets else next(iter(drawing), None)
+    if asked is None: return
+    problem = f"is a corpus, which has no {asked}: reads are drawn from the genomes of its splits"
+    raise InputError(data, problem, "Give a TSV or CSV with sequences, or a FASTA with --labels TABLE")
+
 # %% ../../nbs/55_runs.ipynb #6fda3a61
 def read_loaders(
     data,  # corpus folder, table (TSV, CSV), or FASTA with `labels`
@@ -129,17 +143,28 @@ def read_loaders(
     length=150,  # of reads drawn from a corpus: a number, or a pair (shortest, longest)
     error_rate: float = 0.0,  # of reads drawn from a corpus: substitutions per base
     stranded: bool = False,  # the sequences of a table or FASTA have a direction
+    targets: Sequence[str] = (),  # columns of the table to learn, in the place of a label
+    kinds="auto",  # of the targets, as `TargetDataLoaders.from_df` takes them
+    drawing: dict | None = None,  # `valid_pct` and `groups` of a table: how rows to watch are drawn
     **kwargs,  # `bs`, `seed`, `device`
 ) -> tuple[ReadDataLoaders, dict]:  # the loaders; what the model card shall say of the data
-    "Loaders of labelled sequences from a corpus, a table, or a FASTA with labels."
+    """Loaders of labelled or measured sequences from a corpus, a table, or a FASTA with labels.
+
+    Raises `InputError` for targets of a corpus, and for what the loaders refuse.
+    """
+    drawing = {name: value for name, value in (drawing or {}).items() if value is not None}
     if Path(data).is_dir():
+        check_corpus_data(data, targets, drawing)
         corpus = GenomeCorpus(data)
         drawn = {"length": length, "error_rate": error_rate, **kwargs}
         facts = {**training_facts(corpus), "label": label, "error_rate": error_rate}
         return ReadDataLoaders.from_corpus(corpus, label, tokenizer, **drawn), facts
-    given = {"tokenizer": tokenizer, "label": label, "stranded": stranded, **kwargs}
-    if labels: return ReadDataLoaders.from_fasta(data, labels, **given), {"label": label}
-    return ReadDataLoaders.from_df(table_path(data), **given), {"label": label}
+    learned = {"targets": list(targets)} if targets else {"label": label}
+    given = {"tokenizer": tokenizer, "stranded": stranded, **learned, **drawing, **kwargs}
+    if targets: given["kinds"] = kinds
+    loaders = TargetDataLoaders if targets else ReadDataLoaders
+    if labels: return loaders.from_fasta(data, labels, **given), learned | drawing
+    return loaders.from_df(table_path(data), **given), learned | drawing
 
 # %% ../../nbs/55_runs.ipynb #474f3ef1
 RATE = 4e-3  # highest learning rate where nobody says
@@ -199,8 +224,10 @@ def usual_memory(
     dataset = loaders.train.dataset
     if isinstance(dataset, LabelledReads):
         many = not pretrained and len(dataset.spans) >= MANY
+        wide = many if wide is None else wide
+        if loaders.task.vocab is None: return {"wide": wide, "placed": bool(placed)}  # only classes are counted
         places = are_aligned(dataset) and loaders.task.n_outputs <= FEW if placed is None else placed
-        return dict.fromkeys(("wide", "counts"), many if wide is None else wide) | {"placed": places}
+        return {"wide": wide, "counts": wide, "placed": places}
     pays = counts_pay(int(dataset.spans.length.sum()), loaders.task.n_outputs, dataset.spans.alphabet)
     return {"counts": pays if wide is None else wide}
 
