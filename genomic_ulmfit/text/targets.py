@@ -16,7 +16,6 @@ import pandas as pd
 import torch
 from fastcore.basics import patch
 from pydantic import Field
-from scipy.stats import rankdata
 from torch import Tensor, nn
 from typing_extensions import TypedDict
 
@@ -52,17 +51,22 @@ class TargetLoss(nn.Module):
     def decodes(self, answers: Tensor) -> Tensor: return self.task.decide(answers)
 
 # %% ../../nbs/14_targets.ipynb #74400ce7
+def _ranks(numbers: np.ndarray) -> np.ndarray:
+    "Ranks from 1; equal numbers share the mean of theirs."
+    return pd.Series(numbers).rank().to_numpy()
+
+
 def _spearman(numbers: np.ndarray, y: np.ndarray) -> float:
     "NaN where either is constant."
     if min(np.ptp(numbers), np.ptp(y)) == 0: return np.nan
-    return float(np.corrcoef(rankdata(numbers), rankdata(y))[0, 1])
+    return float(np.corrcoef(_ranks(numbers), _ranks(y))[0, 1])
 
 # %% ../../nbs/14_targets.ipynb #7131dd44
 def _auroc(numbers: np.ndarray, y: np.ndarray) -> float:
     "NaN where only one class is there."
     positive = int(y.sum())
     if positive in (0, len(y)): return np.nan
-    above = rankdata(numbers)[y == 1].sum() - positive * (positive + 1) / 2
+    above = _ranks(numbers)[y == 1].sum() - positive * (positive + 1) / 2
     return float(above / positive / (len(y) - positive))
 
 # %% ../../nbs/14_targets.ipynb #78c0970a
