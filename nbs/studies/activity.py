@@ -28,8 +28,8 @@ from genomic_ulmfit.train.learner import genome_predictor_learner
 TARGETS, KINDS = ["activity", "active"], ["real", "binary"]
 
 
-def figures(part: pd.DataFrame, answers: np.ndarray) -> dict:
-    """Spearman with the measured activity, AUROC and average precision of the active; NaN for a constant answer."""
+def activity_figures(part: pd.DataFrame, answers: np.ndarray) -> dict:
+    """Spearman with the measured activity, AUROC and average precision of the active; None where undefined."""
     constant = min(np.ptp(answers, axis=0)) == 0
     rank = np.nan if constant else spearmanr(answers[:, 0], part["measured"]).statistic
     label = part["active"] == 1
@@ -39,19 +39,24 @@ def figures(part: pd.DataFrame, answers: np.ndarray) -> dict:
         "auroc": roc_auc_score(label, answers[:, 1]),
         "average_precision": average_precision_score(label, answers[:, 1]),
     }
-    return {"n": len(part)} | {name: round(float(x), 4) for name, x in found.items()}
+    return {"n": len(part)} | {name: rounded(x) for name, x in found.items()}
+
+
+def rounded(figure: float) -> float | None:
+    """As it is kept; None for NaN, which JSON doesn't have."""
+    return None if np.isnan(figure) else round(float(figure), 4)
 
 
 def with_intervals(part: pd.DataFrame, answers: np.ndarray) -> dict:
     """The figures, and 95 % intervals of three of them: a bootstrap over the groups of the part."""
     y = part[["measured", "active"]].to_numpy()
     table = target_metrics(y, answers, TARGETS, KINDS, groups=part["group"]).set_index(["target", "figure"])
-    ends = lambda *key: table.loc[key, ["low", "high"]].astype(float).round(4).tolist()
+    ends = lambda *key: [rounded(end) for end in table.loc[key, ["low", "high"]]]
     shown = (("activity", "spearman"), ("active", "auroc"), ("active", "average_precision"))
-    return figures(part, answers) | {f"{figure}_95": ends(target, figure) for target, figure in shown}
+    return activity_figures(part, answers) | {f"{figure}_95": ends(target, figure) for target, figure in shown}
 
 
-def network(
+def activity_network(
     table: pd.DataFrame,  # with its splits
     asked: list,  # sequences
     pretrained=None,  # a language model, or None to begin from scratch
