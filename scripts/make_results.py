@@ -99,7 +99,13 @@ def taxa(split):
 def activity():
     """The study of promoter activity: a row per method."""
     rows = Results("activity").rows()
-    return by_method(rows, ["spearman", "auroc", "average_precision"]).reset_index() if len(rows) else None
+    return (
+        by_method(
+            rows, ["spearman", "auroc", "average_precision", "auroc_by_activity", "average_precision_by_activity"]
+        ).reset_index()
+        if len(rows)
+        else None
+    )
 
 
 def page():

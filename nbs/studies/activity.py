@@ -48,12 +48,18 @@ def rounded(figure: float) -> float | None:
 
 
 def with_intervals(part: pd.DataFrame, answers: np.ndarray) -> dict:
-    """The figures, and 95 % intervals of three of them: 200 bootstrap samples of the groups of the part."""
+    """The figures, and 95 % intervals of three of them: 200 bootstrap samples of the groups of the part.
+
+    `by_activity`: where the active are ranked by the answer for the activity.
+    """
     y = part[["measured", "active"]].to_numpy()
-    table = target_metrics(y, answers, TARGETS, KINDS, samples=200, groups=part["group"]).set_index(["target", "figure"])
+    table = target_metrics(y, answers, TARGETS, KINDS, samples=200, groups=part["group"])
+    table = table.set_index(["target", "figure"])
     ends = lambda *key: [rounded(end) for end in table.loc[key, ["low", "high"]]]
     shown = (("activity", "spearman"), ("active", "auroc"), ("active", "average_precision"))
-    return activity_figures(part, answers) | {f"{figure}_95": ends(target, figure) for target, figure in shown}
+    by_activity = activity_figures(part, answers[:, [0, 0]])
+    found = {f"{figure}_by_activity": by_activity[figure] for figure in ("auroc", "average_precision")}
+    return activity_figures(part, answers) | found | {f"{figure}_95": ends(target, figure) for target, figure in shown}
 
 
 def activity_network(
