@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "results.md"
 sys.path.insert(0, str(ROOT / "nbs" / "studies"))
 
-from harness import PUBLISHED, Results, summary  # noqa: E402
+from harness import PUBLISHED, Results, by_method, summary  # noqa: E402
 
 HEAD = """<!-- Made from docs/results/*.jsonl by scripts/make_results.py: run `make results`. -->
 
@@ -96,6 +96,18 @@ def taxa(split):
     return blanks(rows[rows["split"] == split].drop(columns=["split", "seconds"])) if len(rows) else None
 
 
+def activity():
+    """The study of promoter activity: a row per method."""
+    rows = Results("activity").rows()
+    return (
+        by_method(
+            rows, ["spearman", "auroc", "average_precision", "auroc_by_activity", "average_precision_by_activity"]
+        ).reset_index()
+        if len(rows)
+        else None
+    )
+
+
 def page():
     """The whole page."""
     return HEAD + "".join(
@@ -158,6 +170,16 @@ def page():
                 "Fewer labels: MCC of E. coli promoters, the training part cut",
                 "make study-fewer_labels",
                 compared("fewer_labels", ["labels"], "mcc"),
+            ),
+            section(
+                "Activity of E. coli promoters: configurations tried (valid)",
+                "make study-activity",
+                plain("activity_tried"),
+            ),
+            section(
+                "Activity of E. coli promoters: the authors' test part (Spearman with the measured activity)",
+                "make study-activity",
+                activity(),
             ),
             section(
                 "Genus of 16S reads: accuracy",

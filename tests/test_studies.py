@@ -116,3 +116,27 @@ def test_without_data_a_study_says_so(tmp_path):
     assert done.returncode == 1 and "is skipped" in done.stderr and "nbs/studies/README.md" in done.stderr, done.stderr
     done = subprocess.run([sys.executable, ROOT / "scripts/run_study.py", "nothing"], capture_output=True, text=True)
     assert done.returncode == 1 and "bacterial_lm" in done.stderr
+
+
+def test_models_of_activity_are_weighed(table):
+    import activity
+
+    rng = np.random.default_rng(0)
+    value = rng.normal(size=len(table))
+    group = np.arange(len(table)) // 2
+    known = table.assign(activity=value, measured=2.0**value, active=(value > 1) * 1.0, group=group)
+    answer = lambda noise: np.stack([value + noise, 1 / (1 + np.exp(1 - value - noise))], 1)
+    good, bad = answer(rng.normal(size=len(table)) / 2), answer(rng.normal(size=len(table)) * 50)
+    score = lambda answers: activity.activity_figures(known, answers)["spearman"]
+    together = activity.weighed_apart(known, [good, bad])
+    assert score(bad) < 0.3 < 0.7 < score(good) and abs(score(together) - score(good)) < 0.05
+    assert activity.activity_figures(known, good)["auroc"] > 0.8 and score(good * [0, 1]) is None
+    features = activity.placed_features(harness.codes(table))
+    assert features.shape == (200, 60 * (16 + 64 + 256) * 2) and features.max() >= 4
+
+
+def test_figures_by_method():
+    rows = pd.DataFrame({"method": ["b", "a", "a"], "x": [0.5, 0.2, 0.4], "seconds": [60, 30, 30]})
+    found = harness.by_method(rows, ["x"])
+    assert list(found.index) == ["b", "a"] and list(found["x"]) == ["0.500", "0.300 ± 0.100"]
+    assert list(found["seeds"]) == [1, 2] and list(found["minutes"]) == [1, 1]

@@ -240,6 +240,19 @@ def summary(rows: pd.DataFrame, by: list, figure: str = "mcc") -> pd.DataFrame:
     return found
 
 
+def by_method(rows: pd.DataFrame, figures: list) -> pd.DataFrame:
+    """Mean ± standard deviation of some figures over the seeds, a row per method, in the order they were made."""
+
+    def text(values):
+        spread = f" ± {values.std(ddof=0):.3f}" if len(values) > 1 else ""
+        return "" if values.isna().any() else f"{values.mean():.3f}{spread}"
+
+    found = rows.groupby("method", sort=False)
+    table = found[figures].agg(text)
+    table.insert(0, "seeds", found.size())
+    return table.assign(minutes=(found["seconds"].sum() / 60).round(1))
+
+
 # ---------------------------------------------------------------- methods
 
 
