@@ -197,6 +197,11 @@ def page():
                 compared("regulatory", ["data"], "mcc"),
             ),
             section(
+                "Embeddings: the genus of the nearest neighbour, accuracy",
+                "make study-embeddings",
+                compared("embeddings", ["data"], "accuracy", published=False),
+            ),
+            section(
                 "Words of translated reads: genus of species left out (train genomes only)",
                 "make study-translated_words",
                 plain("translated_words"),
