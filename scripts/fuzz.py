@@ -165,14 +165,14 @@ def size_of_genbank(content):
 
 
 def size_of_tsv(content):
-    """Rows of a table without quotation marks that hold something, less its header."""
-    lines = re.split(rb"\r\n|[\r\n]", content)
+    """Rows of a table without quotation marks that hold something, less its header. Zero bytes hold nothing."""
+    lines = re.split(rb"\r\n|[\r\n]", content.replace(b"\0", b""))
     return (len([line for line in lines if line.strip() and not line.startswith(b"#")]) - 1,)
 
 
 def size_of_csv(content):
     """Rows of a table with quotation marks that hold something, less its header."""
-    rows = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+    rows = csv.reader(io.StringIO(content.decode("utf-8-sig").replace("\0", ""), newline=""))
     return (sum(bool("".join(row).strip()) for row in rows) - 1,)
 
 

@@ -21,8 +21,9 @@ def cells(path):
 
 
 def tree_of(source):
-    """The syntax tree of a cell, lines of the shell and magics aside."""
-    lines = ["pass" if re.match(r"\s*[!%]", line) else line for line in source.splitlines()]
+    """The syntax tree of a cell, lines of the shell and magics aside; what they give to a name is `None`."""
+    lines = [re.sub(r"^(\s*\w+ = )[!%].*", r"\1None", line) for line in source.splitlines()]
+    lines = ["pass" if re.match(r"\s*[!%]", line) else line for line in lines]
     if source.lstrip().startswith("%%"):
         return ast.parse("")
     return ast.parse("\n".join(lines))
