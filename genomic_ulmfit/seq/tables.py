@@ -44,7 +44,7 @@ _NO_TABLE = (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError
 def _read_file(path: Path) -> pd.DataFrame:
     """The table in a file, comma-separated where it is named .csv, otherwise by tabs; everything as text.
 
-    CSV has quotation marks (RFC 4180), TSV has none. White space around a cell is not part of it.
+    CSV has quotation marks (RFC 4180), TSV has none. White space and zero bytes around a cell are not part of it.
     """
     if not path.exists(): raise InputNotFoundError(path, "no such file", "Check the path")
     if path.is_dir(): raise InputError(path, "is a directory", "Name the table in it")
@@ -55,7 +55,7 @@ def _read_file(path: Path) -> pd.DataFrame:
     except _NO_TABLE as error:
         remedy = "Give a TSV, or a CSV named .csv, with a header line"
         raise InputError(path, f"is not a table ({' '.join(str(error).split())})", remedy) from error
-    table = table.fillna("").apply(lambda column: column.str.strip())  # the last cells of a row may be left away
+    table = table.fillna("").apply(lambda column: column.str.strip("\0").str.strip())  # the last cells of a row may be left away
     header, rows = table.iloc[0], table.iloc[1:]
     return rows.reset_index(drop=True).set_axis(header.to_list(), axis=1)
 
