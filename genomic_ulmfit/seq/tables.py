@@ -55,7 +55,8 @@ def _read_file(path: Path) -> pd.DataFrame:
     except _NO_TABLE as error:
         remedy = "Give a TSV, or a CSV named .csv, with a header line"
         raise InputError(path, f"is not a table ({' '.join(str(error).split())})", remedy) from error
-    table = table.fillna("").apply(lambda column: column.str.strip("\0").str.strip())  # the last cells of a row may be left away
+    table = table.fillna("")  # the last cells of a row may be left away
+    table = table.apply(lambda column: column.str.strip("\0").str.strip())
     header, rows = table.iloc[0], table.iloc[1:]
     return rows.reset_index(drop=True).set_axis(header.to_list(), axis=1)
 
