@@ -140,3 +140,26 @@ def test_figures_by_method():
     found = harness.by_method(rows, ["x"])
     assert list(found.index) == ["b", "a"] and list(found["x"]) == ["0.500", "0.300 ± 0.100"]
     assert list(found["seeds"]) == [1, 2] and list(found["minutes"]) == [1, 1]
+
+
+def test_methods_of_aligned_sequences(monkeypatch):
+    """Two sites that must both be strong: no sum over places, but one of two sums."""
+    import aligned
+
+    rng = np.random.default_rng(0)
+    letters = rng.integers(0, 4, (3000, 12))
+    strong = (letters == 0).reshape(-1, 2, 6).sum(2) > 1
+    table = pd.DataFrame({"sequence": ["".join("ACGT"[i] for i in row) for row in letters], "y": strong.all(1) * 1.0})
+    table["split"], table["group"] = np.repeat(["train", "valid", "test"], [2000, 500, 500]), np.arange(3000)
+    table.attrs = {"targets": ["y"]}
+    usual = aligned.linear_models
+    energies = aligned.Energies(members=2, epochs=40)
+    monkeypatch.setattr(aligned, "models_of", lambda name, reads: usual(reads) | {"energies": energies})
+    study = aligned.Study("sites", {"": table})
+    found = {m: study.judge("test", m)["y pearson"] for m in ("mean", "one-hot", "energies", "one-hot + energies")}
+    assert found["mean"] is None and found["energies"] > found["one-hot"] + 0.1
+    assert found["one-hot"] < found["one-hot + energies"]
+    known = np.corrcoef(study.answers("", "energies", 0)["test"][:, 0], study.part("", "test")["y"])[0, 1]
+    assert abs(found["energies"] - known) < 1e-4, "a mean of one is that one"
+    folds = aligned.Study("sites", {0: table, 1: table.assign(y=-table["y"])}).judge("test", "one-hot")
+    assert abs(folds["y pearson"] - found["one-hot"]) < 1e-3 and folds["y pearson_se"] < 1e-3, "the mean of two alike"
