@@ -106,6 +106,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                          'genomic_ulmfit/cli/running.py'),
                                             'genomic_ulmfit.cli.running._take_device': ( 'cli/running.html#_take_device',
                                                                                          'genomic_ulmfit/cli/running.py'),
+                                            'genomic_ulmfit.cli.running.plain_warnings': ( 'cli/running.html#plain_warnings',
+                                                                                           'genomic_ulmfit/cli/running.py'),
                                             'genomic_ulmfit.cli.running.run_command': ( 'cli/running.html#run_command',
                                                                                         'genomic_ulmfit/cli/running.py'),
                                             'genomic_ulmfit.cli.running.terminable': ( 'cli/running.html#terminable',
