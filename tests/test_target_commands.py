@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from commands import fails, run
+from commands import fails, run, words
 
 from genomic_ulmfit.all import choose_thresholds, load_model, target_metrics
 from genomic_ulmfit.cli.main import main
+from genomic_ulmfit.train import search
 
 MOTIF = "GATTACA"
 TARGETS = ["activity", "reads", "bound"]
@@ -62,6 +63,39 @@ def test_a_model_is_trained_on_the_columns_that_are_named(world, capsys):
     run(f"{again} --resume", w=world)
     assert "is finished" in capsys.readouterr().out
     fails(capsys, again, names=["holds a model already"], w=world)
+
+
+def test_recipes_are_tried_for_targets(world, capsys):
+    given = "--targets activity,reads,bound --kinds reads=dispersed --k 4 --stride 1 --preset nano --wide --stranded"
+    search = f"train {{w}}/measured.tsv --auto {given} --tokens 90k --parts 2 --bs 32 --out {{w}}/auto"
+    run(search + " --json {w}/auto.json", w=world)
+    figures = json.loads((world / "auto.json").read_text())
+    assert len(figures["tried"]) == 2 and figures["tried"][0]["valid_loss"] != figures["tried"][1]["valid_loss"]
+    assert figures["spearman"] > 0.3 and "accuracy" not in capsys.readouterr().out
+    model = load_model(world / "auto", "cpu")
+    assert [(t.name, t.kind) for t in model.task.targets] == list(zip(TARGETS, ["real", "dispersed", "binary"]))
+    assert model.config.wide is not None and len(model.about["tried"]) == 2
+
+
+def test_a_search_for_other_targets_is_another(world, capsys, monkeypatch):
+    tries = iter([{"budget": "1 epochs", "valid_loss": 1.0, "accuracy": None, "passes": 1.0, "seconds": 1.0}])
+
+    def one_try(*args, **kwargs):
+        for figures in tries:
+            return figures
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(search, "try_recipe", one_try)
+    table = planted()
+    table.to_csv(world / "again.tsv", sep="	", index=False)
+    given = "--targets activity,bound --k 4 --stride 1 --preset nano --wide --tokens 90k --bs 32 --out {w}/found"
+    assert main(words("train {w}/again.tsv --auto " + given, w=world)) == 130
+    table.assign(activity=table["activity"] * 2).to_csv(world / "again.tsv", sep="	", index=False)
+    refused = "tries.json: belongs to another training: target_values was"
+    fails(capsys, f"train {{w}}/again.tsv --auto --resume {given}", names=[refused], w=world)
+    kinds = f"train {{w}}/again.tsv --auto --resume {given} --kinds activity=robust"
+    fails(capsys, kinds, names=["belongs to another training: kinds was 'auto', now"], w=world)
+
 
 
 def test_rows_to_watch_are_drawn_by_group(world, capsys):

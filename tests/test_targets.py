@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from fastai.callback.core import Callback
 from fastai.data.block import DataBlock, MultiCategoryBlock, RegressionBlock
 from fastai.data.transforms import ColReader, RandomSplitter
 from fastai.interpret import Interpretation
@@ -97,6 +98,62 @@ def quiet(learn):
 
 
 # ---------------------------------------------------------------- learned
+
+
+class StopInThird(Callback):
+    """Ends a run in its third epoch."""
+
+    def before_epoch(self):
+        if self.epoch == 2:
+            raise KeyboardInterrupt("stopped")
+
+
+def trained(table, kinds=None, weight=None, **budget):
+    """A learner of a few rows after three epochs."""
+    set_seed(0)
+    read = {"tokenizer": TOKENIZER, "bs": 50, "device": "cpu", "stranded": True}
+    dls = TargetDataLoaders.from_df(table, NAMES, KINDS | (kinds or {}), weight, **read)
+    learn = genome_predictor_learner(dls, preset=PRESET)
+    with learn.no_bar(), learn.no_logging():
+        learn.fit_budget(2e-2, epochs=3, **budget)
+    return learn
+
+
+@pytest.fixture(scope="module")
+def few(table):
+    return table.groupby("split").head(100)
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_weights(few, tmp_path):
+    how = {"kinds": {"reads": "dispersed"}, "weight": {"bound": 3}}
+    whole = trained(few, **how)
+    with pytest.raises(KeyboardInterrupt):
+        trained(few, **how, checkpoints=tmp_path / "cut", cbs=StopInThird())
+    again = trained(few, **how, checkpoints=tmp_path / "cut", resume=True)
+    for (name, one), other in zip(whole.model.named_parameters(), again.model.parameters()):
+        assert torch.equal(one, other), name
+    watched = ("valid_loss", "spearman", "auroc")  # the training loss is a mean over the batches of a process
+    assert [again.figures[name] for name in watched] == [whole.figures[name] for name in watched]
+    assert again.to_model().task == whole.to_model().task
+
+
+OTHER_TARGETS = {
+    "task was 'Targets: activity .real., reads .count., bound .binary.', now '.*activity .robust.": {
+        "kinds": {"activity": "robust"}
+    },
+    "target_values was '[0-9a-f]{8}', now": {"weight": {"bound": 3}},
+    "target_values was '[0-9a-f]{8}', now '": {"values": 1},
+}
+
+
+@pytest.mark.parametrize("message", OTHER_TARGETS)
+def test_other_targets_are_another_training(few, tmp_path, message):
+    with pytest.raises(KeyboardInterrupt):
+        trained(few, checkpoints=tmp_path / "cut", cbs=StopInThird())
+    now = dict(OTHER_TARGETS[message])
+    changed = few.assign(activity=few["activity"] + now.pop("values", 0))
+    with pytest.raises(InputError, match=f"epoch-0002: belongs to another training: {message}"):
+        trained(changed, **now, checkpoints=tmp_path / "cut", resume=True)
 
 
 def test_values_counts_and_labels_are_learned_together(learn, table):
