@@ -62,8 +62,8 @@ def plain_warnings() -> Iterator[None]:
     "What is warned of in the data takes a line, without the place in the code; other warnings are as they were."
     usual = warnings.formatwarning
 
-    def line_of(message, category, *place) -> str:
-        if category is not UserWarning: return usual(message, category, *place)
+    def line_of(message, category, filename, lineno, line=None) -> str:
+        if category is not UserWarning: return usual(message, category, filename, lineno, line)
         return f"genomic-ulmfit: warning: {message}\n"
 
     warnings.formatwarning = line_of

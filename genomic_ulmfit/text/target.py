@@ -6,7 +6,6 @@
 __all__ = ['LABELS', 'BALANCED', 'Target', 'Block', 'check_names', 'check_different', 'kinds_of', 'with_weight']
 
 # %% ../../nbs/14_target.ipynb #4680852f
-import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -157,6 +156,7 @@ def fit_column(
 
 # %% ../../nbs/14_target.ipynb #83a49d30
 BALANCED = "balanced"  # a weight
+_NUMBERS = (int, float, np.integer, np.floating)
 
 
 def _of_0_and_1(target: Target, weight) -> list:
@@ -173,7 +173,7 @@ def with_weight(
 ) -> Target:
     "The target with that weight in the loss. `InputError` for what is no weight."
     pair = _of_0_and_1(target, weight)
-    if len(pair) == 2 and all(isinstance(number, numbers.Real) and 0 < number < np.inf for number in pair):
+    if len(pair) == 2 and all(isinstance(number, _NUMBERS) and 0 < number < np.inf for number in pair):
         scale = pair[1] / pair[0] if target.kind == "binary" else target.scale
         return replace(target, weight=float(pair[0]), scale=float(scale))
     remedy = f"Give a number above 0, of a binary target also a pair, of 0 and of 1, or {BALANCED!r}"
