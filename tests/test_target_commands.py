@@ -183,16 +183,26 @@ BAD = {
     "train {w}/all.fa --targets activity --out {w}/x": "FASTA with --labels TABLE",
     "train {c} --targets activity --out {w}/x": "is a corpus, which has no targets",
     "train {c} --label genus --groups genus --out {w}/x": "is a corpus, which has no groups",
-    "train {w}/measured.tsv --targets activity --pretrained {w}/m --out {w}/x": "is a predictor, not a language model",
-    "finetune {w}/m {c} --out {w}/x --tokens 1k": "is a predictor, not a language model",
-    "classify {w}/m {w}/new.fa --report {w}/r": "predicts targets, not classes. Give a classifier.",
+    "train {w}/measured.tsv --targets activity --pretrained {w}/m --out {w}/x": "/m: is a predictor, not a language",
+    "train {w}/ids.tsv --targets activity,id --out {w}/x": "ids.tsv: a target is named 'id'. Rename it: that is the col",
+    "train {w}/all.fa --labels {w}/whole.tsv --targets activity --out {w}/x": "whole.tsv: has no column 'split'",
+    "finetune {w}/m {c} --out {w}/x --tokens 1k": "/m: is a predictor, not a language model",
+    "classify {w}/m {w}/new.fa --report {w}/r": "/m: predicts targets, not classes. Give a classifier.",
+    "screen {w}/m {w}/new.fa --out {w}/x": "/m: predicts targets, not classes. Give a classifier.",
+    "screen {m}/lm {w}/new.fa --out {w}/x": "/lm: is a language model and has no classes",
+    "predict {m}/lm {w}/new.fa": "/lm: is a language model and has no classes",
     "calibrate {w}/m {c} --lineages {w}/labels.tsv": "predicts targets, not classes. Give a classifier.",
     "evaluate {w}/m {c}": "is no table of measurements. Give a TSV or CSV",
     "evaluate {w}/m {w}/labels.tsv": "has no column 'sequence'",
     "evaluate {w}/m {w}/measured.tsv --split test_far": "has no rows of the split 'test_far'",
-    "evaluate {w}/m {w}/measured.tsv --groups exon": "has no column 'exon'",
+    "evaluate {w}/m {w}/measured.tsv --groups exon": "measured.tsv: has no column 'exon'",
     "evaluate {w}/m {w}/unknown.tsv": "no row of the split 'test' has a target (activity, reads, bound)",
-    "evaluate {w}/m {w}/lacking.tsv": "has no column 'reads'. Its columns are: id, sequence, activity",
+    "evaluate {w}/m {w}/lacking.tsv": "lacking.tsv: has no column 'reads'. Its columns are: id, sequence, activity",
+    "evaluate {w}/m {w}/all.fa --labels {w}/whole.tsv": "whole.tsv: has no column 'split'",
+    "evaluate {m}/clf {w}/all.fa --labels {w}/labels.tsv --split far": "labels.tsv: has no rows of the split 'far'",
+    "evaluate {m}/clf {w}/measured.tsv --label genus": "measured.tsv: has no column 'genus'",
+    "evaluate {m}/clf {w}/measured.tsv --label gene --baselines": "is no model of targets, which --baselines is for",
+    "evaluate {m}/lm {c} --baselines": "is no model of targets, which --baselines is for",
     "evaluate {m}/clf {c} --label genus --baselines": "is no model of targets, which --baselines is for",
     "evaluate {m}/lm {c} --page {w}/x.html": "is no model of targets, which --page is for",
 }
@@ -204,6 +214,8 @@ def test_bad_input_is_one_line(command, world, models, corpus, capsys):
     empty = table.assign(**{name: table[name].astype(str).where(table["split"] != "test", "") for name in TARGETS})
     empty.to_csv(world / "unknown.tsv", sep="\t", index=False)
     table.drop(columns="reads").to_csv(world / "lacking.tsv", sep="\t", index=False)
+    table.assign(id=np.arange(len(table)) / 2).to_csv(world / "ids.tsv", sep="\t", index=False)
+    table.drop(columns=["sequence", "split"]).to_csv(world / "whole.tsv", sep="\t", index=False)
     fails(capsys, command, names=[BAD[command]], w=world, c=corpus.path, m=models)
     assert not (world / "x").exists() and not (world / "x.html").exists()
 

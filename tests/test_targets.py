@@ -505,6 +505,28 @@ def test_classes_have_valid_pct_too(table):
     assert dls.valid.items["label"].value_counts().to_dict() == {"common": 81, "rare": 9}
 
 
+def test_a_rare_label_may_weigh_more_and_stays_a_probability():
+    """Two sorts of sequences, of which one in 10 and one in 3 are bound: told apart, and as often, with any weight."""
+    rng = np.random.default_rng(0)
+    rich = rng.random(2000) < 0.5
+    draw = lambda shares: "".join(rng.choice(list("ACGT"), 30, p=shares))
+    table = pd.DataFrame({"sequence": [draw([0.4, 0.1, 0.1, 0.4]) if r else draw([0.1, 0.4, 0.4, 0.1]) for r in rich]})
+    table["bound"] = (rng.random(2000) < np.where(rich, 0.33, 0.1)).astype(int)
+    table["split"] = np.resize(["train"] * 4 + ["valid"], 2000)
+    for weight in (1, (1, 8), "balanced"):
+        set_seed(0)
+        read = {"tokenizer": KmerTokenizer(2, 2), "bs": 50, "device": "cpu"}
+        learn = genome_predictor_learner(
+            TargetDataLoaders.from_df(table, ["bound"], weight={"bound": weight}, **read), preset=PRESET
+        )
+        with learn.no_bar(), learn.no_logging():
+            learn.fit_budget(1e-2, epochs=2)
+        answers = learn.to_model().predict(list(table["sequence"][:400]), phases=1).values[:, 0]
+        shares = [answers[rich[:400] == r].mean() for r in (False, True)]
+        assert abs(shares[0] - 0.1) < 0.06 and abs(shares[1] - 0.33) < 0.1, (weight, shares)
+        assert learn.to_model().task.targets[0].scale == pytest.approx({1: 1, (1, 8): 8}.get(weight, 3.6), abs=0.6)
+
+
 def test_the_kinds_are_guessed(table):
     task = TargetDataLoaders.from_df(table, NAMES, tokenizer=TOKENIZER).task
     assert isinstance(task, Targets) and {target.name: target.kind for target in task.targets} == KINDS
