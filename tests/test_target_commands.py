@@ -184,7 +184,7 @@ BAD = {
     "train {c} --targets activity --out {w}/x": "is a corpus, which has no targets",
     "train {c} --label genus --groups genus --out {w}/x": "is a corpus, which has no groups",
     "train {w}/measured.tsv --targets activity --pretrained {w}/m --out {w}/x": "/m: is a predictor, not a language",
-    "train {w}/ids.tsv --targets activity,id --out {w}/x": "ids.tsv: a target is named 'id'. Rename it: that is the col",
+    "train {w}/ids.tsv --targets activity,id --out {w}/x": "ids.tsv: a target is named 'id'. Rename it: that is",
     "train {w}/all.fa --labels {w}/whole.tsv --targets activity --out {w}/x": "whole.tsv: has no column 'split'",
     "finetune {w}/m {c} --out {w}/x --tokens 1k": "/m: is a predictor, not a language model",
     "classify {w}/m {w}/new.fa --report {w}/r": "/m: predicts targets, not classes. Give a classifier.",
