@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from fastai.torch_core import rank_distrib
 
-from ..model.model import load_model, pretrained_model
+from ..model.model import pretrained_model
 from ..nets.counts import default_counts
 from ..nets.placed import MOST_PLACES
 from ..seq.alphabet import Alphabet
