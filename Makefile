@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test export readme results notebooks hooks lint clean
+.PHONY: demo test export readme results notebooks tutorials hooks lint clean
 
 demo: .venv/.installed
 	$(BIN)/genomic-ulmfit demo --out demo-out
@@ -33,6 +33,10 @@ results: .venv/.installed-dev  ## result files of the studies -> docs/results.md
 
 notebooks: .venv/.installed-dev  ## run the library notebooks and keep their outputs
 	$(BIN)/nbdev-test --save --n-workers 2 --skip-folder-re '^([_.]|tutorials$$|studies$$)'
+	$(BIN)/nbdev-clean
+
+tutorials: .venv/.installed-dev  ## run the tutorials and keep their outputs
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nbdev-test nbs/tutorials --save --n-workers 2
 	$(BIN)/nbdev-clean
 
 hooks: .venv/.installed-dev  ## git hooks that keep notebooks clean and mergeable

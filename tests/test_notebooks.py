@@ -1,4 +1,4 @@
-"""Checks in notebooks check something: no assertion that cannot fail, no expected failure that never runs."""
+"""Checks in notebooks can fail, expected failures run, and outputs name no place of the machine that made them."""
 
 import ast
 import json
@@ -14,6 +14,9 @@ CHECK = "expect_fail"  # fastcore's context manager: it checks what a `with` doe
 
 # What a cell shows when its last value was never run.
 NEVER_RUN = re.compile(r"<(async_)?generator object|<coroutine object|GeneratorContextManager")
+
+# A folder of one machine: where a notebook was run, or where it put its files.
+OF_A_MACHINE = re.compile(r"(?<![\w.:/])/(tmp|home|root|work|workspace|Users|private|var/folders)/\S*")
 
 
 def cells(path):
@@ -80,6 +83,13 @@ def shown(cell):
     return ["".join(lines) for lines in data]
 
 
+def written(cell):
+    """All that a cell wrote and showed, pictures aside."""
+    outputs = cell["outputs"]
+    data = [lines for output in outputs for kind, lines in output.get("data", {}).items() if kind.startswith("text/")]
+    return ["".join(lines) for lines in [*data, *(output.get("text", []) for output in outputs)]]
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_check_can_fail(path):
     assert [place for cell in cells(path) for place in no_ops("".join(cell["source"]))] == []
@@ -88,6 +98,23 @@ def test_every_check_can_fail(path):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_no_cell_shows_what_never_ran(path):
     assert [text for cell in cells(path) for text in shown(cell) if NEVER_RUN.search(text)] == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_outputs_name_no_place_of_a_machine(path):
+    assert [found[0] for cell in cells(path) for text in written(cell) if (found := OF_A_MACHINE.search(text))] == []
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        {"text": ["saved to /tmp/tmpyioihlbm/model: accuracy 0.9\n"]},
+        {"data": {"text/html": ["<td>/home/me/genomes.tsv</td>"]}},
+        {"text": ["in PosixPath('/Users/me/x')"]},
+    ],
+)
+def test_a_place_of_a_machine_is_seen(output):
+    assert any(OF_A_MACHINE.search(text) for text in written({"outputs": [output]}))
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from commands import fails, run
+from commands import fails, run, words
 
 from genomic_ulmfit.all import choose_thresholds, load_model, target_metrics
 from genomic_ulmfit.cli.main import main
+from genomic_ulmfit.train import search
 
 MOTIF = "GATTACA"
 TARGETS = ["activity", "reads", "bound"]
@@ -62,6 +63,39 @@ def test_a_model_is_trained_on_the_columns_that_are_named(world, capsys):
     run(f"{again} --resume", w=world)
     assert "is finished" in capsys.readouterr().out
     fails(capsys, again, names=["holds a model already"], w=world)
+
+
+def test_recipes_are_tried_for_targets(world, capsys):
+    given = "--targets activity,reads,bound --kinds reads=dispersed --k 4 --stride 1 --preset nano --wide --stranded"
+    search = f"train {{w}}/measured.tsv --auto {given} --tokens 90k --parts 2 --bs 32 --out {{w}}/auto"
+    run(search + " --json {w}/auto.json", w=world)
+    figures = json.loads((world / "auto.json").read_text())
+    assert len(figures["tried"]) == 2 and figures["tried"][0]["valid_loss"] != figures["tried"][1]["valid_loss"]
+    assert figures["spearman"] > 0.3 and "accuracy" not in capsys.readouterr().out
+    model = load_model(world / "auto", "cpu")
+    assert [(t.name, t.kind) for t in model.task.targets] == list(zip(TARGETS, ["real", "dispersed", "binary"]))
+    assert model.config.wide is not None and len(model.about["tried"]) == 2
+
+
+def test_a_search_for_other_targets_is_another(world, capsys, monkeypatch):
+    tries = iter([{"budget": "1 epochs", "valid_loss": 1.0, "accuracy": None, "passes": 1.0, "seconds": 1.0}])
+
+    def one_try(*args, **kwargs):
+        for figures in tries:
+            return figures
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(search, "try_recipe", one_try)
+    table = planted()
+    table.to_csv(world / "again.tsv", sep="	", index=False)
+    given = "--targets activity,bound --k 4 --stride 1 --preset nano --wide --tokens 90k --bs 32 --out {w}/found"
+    assert main(words("train {w}/again.tsv --auto " + given, w=world)) == 130
+    table.assign(activity=table["activity"] * 2).to_csv(world / "again.tsv", sep="	", index=False)
+    refused = "tries.json: belongs to another training: target_values was"
+    fails(capsys, f"train {{w}}/again.tsv --auto --resume {given}", names=[refused], w=world)
+    kinds = f"train {{w}}/again.tsv --auto --resume {given} --kinds activity=robust"
+    fails(capsys, kinds, names=["belongs to another training: kinds was 'auto', now"], w=world)
+
 
 
 def test_rows_to_watch_are_drawn_by_group(world, capsys):
@@ -149,16 +183,26 @@ BAD = {
     "train {w}/all.fa --targets activity --out {w}/x": "FASTA with --labels TABLE",
     "train {c} --targets activity --out {w}/x": "is a corpus, which has no targets",
     "train {c} --label genus --groups genus --out {w}/x": "is a corpus, which has no groups",
-    "train {w}/measured.tsv --targets activity --pretrained {w}/m --out {w}/x": "is a predictor, not a language model",
-    "finetune {w}/m {c} --out {w}/x --tokens 1k": "is a predictor, not a language model",
-    "classify {w}/m {w}/new.fa --report {w}/r": "predicts targets, not classes. Give a classifier.",
+    "train {w}/measured.tsv --targets activity --pretrained {w}/m --out {w}/x": "/m: is a predictor, not a language",
+    "train {w}/ids.tsv --targets activity,id --out {w}/x": "ids.tsv: a target is named 'id'. Rename it: that is",
+    "train {w}/all.fa --labels {w}/whole.tsv --targets activity --out {w}/x": "whole.tsv: has no column 'split'",
+    "finetune {w}/m {c} --out {w}/x --tokens 1k": "/m: is a predictor, not a language model",
+    "classify {w}/m {w}/new.fa --report {w}/r": "/m: predicts targets, not classes. Give a classifier.",
+    "screen {w}/m {w}/new.fa --out {w}/x": "/m: predicts targets, not classes. Give a classifier.",
+    "screen {m}/lm {w}/new.fa --out {w}/x": "/lm: is a language model and has no classes",
+    "predict {m}/lm {w}/new.fa": "/lm: is a language model and has no classes",
     "calibrate {w}/m {c} --lineages {w}/labels.tsv": "predicts targets, not classes. Give a classifier.",
     "evaluate {w}/m {c}": "is no table of measurements. Give a TSV or CSV",
     "evaluate {w}/m {w}/labels.tsv": "has no column 'sequence'",
     "evaluate {w}/m {w}/measured.tsv --split test_far": "has no rows of the split 'test_far'",
-    "evaluate {w}/m {w}/measured.tsv --groups exon": "has no column 'exon'",
+    "evaluate {w}/m {w}/measured.tsv --groups exon": "measured.tsv: has no column 'exon'",
     "evaluate {w}/m {w}/unknown.tsv": "no row of the split 'test' has a target (activity, reads, bound)",
-    "evaluate {w}/m {w}/lacking.tsv": "has no column 'reads'. Its columns are: id, sequence, activity",
+    "evaluate {w}/m {w}/lacking.tsv": "lacking.tsv: has no column 'reads'. Its columns are: id, sequence, activity",
+    "evaluate {w}/m {w}/all.fa --labels {w}/whole.tsv": "whole.tsv: has no column 'split'",
+    "evaluate {m}/clf {w}/all.fa --labels {w}/labels.tsv --split far": "labels.tsv: has no rows of the split 'far'",
+    "evaluate {m}/clf {w}/measured.tsv --label genus": "measured.tsv: has no column 'genus'",
+    "evaluate {m}/clf {w}/measured.tsv --label gene --baselines": "is no model of targets, which --baselines is for",
+    "evaluate {m}/lm {c} --baselines": "is no model of targets, which --baselines is for",
     "evaluate {m}/clf {c} --label genus --baselines": "is no model of targets, which --baselines is for",
     "evaluate {m}/lm {c} --page {w}/x.html": "is no model of targets, which --page is for",
 }
@@ -170,6 +214,8 @@ def test_bad_input_is_one_line(command, world, models, corpus, capsys):
     empty = table.assign(**{name: table[name].astype(str).where(table["split"] != "test", "") for name in TARGETS})
     empty.to_csv(world / "unknown.tsv", sep="\t", index=False)
     table.drop(columns="reads").to_csv(world / "lacking.tsv", sep="\t", index=False)
+    table.assign(id=np.arange(len(table)) / 2).to_csv(world / "ids.tsv", sep="\t", index=False)
+    table.drop(columns=["sequence", "split"]).to_csv(world / "whole.tsv", sep="\t", index=False)
     fails(capsys, command, names=[BAD[command]], w=world, c=corpus.path, m=models)
     assert not (world / "x").exists() and not (world / "x.html").exists()
 

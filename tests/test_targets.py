@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from fastai.callback.core import Callback
 from fastai.data.block import DataBlock, MultiCategoryBlock, RegressionBlock
 from fastai.data.transforms import ColReader, RandomSplitter
 from fastai.interpret import Interpretation
@@ -97,6 +98,62 @@ def quiet(learn):
 
 
 # ---------------------------------------------------------------- learned
+
+
+class StopInThird(Callback):
+    """Ends a run in its third epoch."""
+
+    def before_epoch(self):
+        if self.epoch == 2:
+            raise KeyboardInterrupt("stopped")
+
+
+def trained(table, kinds=None, weight=None, **budget):
+    """A learner of a few rows after three epochs."""
+    set_seed(0)
+    read = {"tokenizer": TOKENIZER, "bs": 50, "device": "cpu", "stranded": True}
+    dls = TargetDataLoaders.from_df(table, NAMES, KINDS | (kinds or {}), weight, **read)
+    learn = genome_predictor_learner(dls, preset=PRESET)
+    with learn.no_bar(), learn.no_logging():
+        learn.fit_budget(2e-2, epochs=3, **budget)
+    return learn
+
+
+@pytest.fixture(scope="module")
+def few(table):
+    return table.groupby("split").head(100)
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_weights(few, tmp_path):
+    how = {"kinds": {"reads": "dispersed"}, "weight": {"bound": 3}}
+    whole = trained(few, **how)
+    with pytest.raises(KeyboardInterrupt):
+        trained(few, **how, checkpoints=tmp_path / "cut", cbs=StopInThird())
+    again = trained(few, **how, checkpoints=tmp_path / "cut", resume=True)
+    for (name, one), other in zip(whole.model.named_parameters(), again.model.parameters()):
+        assert torch.equal(one, other), name
+    watched = ("valid_loss", "spearman", "auroc")  # the training loss is a mean over the batches of a process
+    assert [again.figures[name] for name in watched] == [whole.figures[name] for name in watched]
+    assert again.to_model().task == whole.to_model().task
+
+
+OTHER_TARGETS = {
+    "task was 'Targets: activity .real., reads .count., bound .binary.', now '.*activity .robust.": {
+        "kinds": {"activity": "robust"}
+    },
+    "target_values was '[0-9a-f]{8}', now": {"weight": {"bound": 3}},
+    "target_values was '[0-9a-f]{8}', now '": {"values": 1},
+}
+
+
+@pytest.mark.parametrize("message", OTHER_TARGETS)
+def test_other_targets_are_another_training(few, tmp_path, message):
+    with pytest.raises(KeyboardInterrupt):
+        trained(few, checkpoints=tmp_path / "cut", cbs=StopInThird())
+    now = dict(OTHER_TARGETS[message])
+    changed = few.assign(activity=few["activity"] + now.pop("values", 0))
+    with pytest.raises(InputError, match=f"epoch-0002: belongs to another training: {message}"):
+        trained(changed, **now, checkpoints=tmp_path / "cut", resume=True)
 
 
 def test_values_counts_and_labels_are_learned_together(learn, table):
@@ -446,6 +503,28 @@ def test_classes_have_valid_pct_too(table):
     labelled = table.drop(columns="split").assign(label=["rare"] * 90 + ["common"] * 810)
     dls = ReadDataLoaders.from_df(labelled, TOKENIZER, valid_pct=0.1, device="cpu")
     assert dls.valid.items["label"].value_counts().to_dict() == {"common": 81, "rare": 9}
+
+
+def test_a_rare_label_may_weigh_more_and_stays_a_probability():
+    """Two sorts of sequences, of which one in 10 and one in 3 are bound: told apart, and as often, with any weight."""
+    rng = np.random.default_rng(0)
+    rich = rng.random(2000) < 0.5
+    draw = lambda shares: "".join(rng.choice(list("ACGT"), 30, p=shares))
+    table = pd.DataFrame({"sequence": [draw([0.4, 0.1, 0.1, 0.4]) if r else draw([0.1, 0.4, 0.4, 0.1]) for r in rich]})
+    table["bound"] = (rng.random(2000) < np.where(rich, 0.33, 0.1)).astype(int)
+    table["split"] = np.resize(["train"] * 4 + ["valid"], 2000)
+    for weight in (1, (1, 8), "balanced"):
+        set_seed(0)
+        read = {"tokenizer": KmerTokenizer(2, 2), "bs": 50, "device": "cpu"}
+        learn = genome_predictor_learner(
+            TargetDataLoaders.from_df(table, ["bound"], weight={"bound": weight}, **read), preset=PRESET
+        )
+        with learn.no_bar(), learn.no_logging():
+            learn.fit_budget(1e-2, epochs=2)
+        answers = learn.to_model().predict(list(table["sequence"][:400]), phases=1).values[:, 0]
+        shares = [answers[rich[:400] == r].mean() for r in (False, True)]
+        assert np.allclose(shares, [0.1, 0.33], atol=0.12) and shares[1] > shares[0] + 0.1, (weight, shares)
+        assert learn.to_model().task.targets[0].scale == pytest.approx({1: 1, (1, 8): 8}.get(weight, 3.6), abs=0.6)
 
 
 def test_the_kinds_are_guessed(table):

@@ -11,7 +11,7 @@ from fastai.torch_core import set_seed
 from .arguments import add_json, add_seed
 from .pretrain import add_window, language_model_run
 from .training import add_budget
-from ..model.model import load_model
+from ..model.model import pretrained_model
 
 # %% ../../nbs/cli/30_finetune.ipynb #de374813
 LR_DIV = 2  # the first group of layers learns so many times slower than the last
@@ -32,5 +32,5 @@ def add_arguments(parser):
 def run(args):
     "Stage 2: a pretrained language model goes on with the target's text."
     set_seed(args.seed)
-    model = load_model(args.model)
+    model = pretrained_model(args.model)
     language_model_run(args, model.tokenizer, {"pretrained": model.about}, pretrained=model, lr_div=LR_DIV)

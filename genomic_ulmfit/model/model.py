@@ -277,7 +277,7 @@ def load_predictor(
 # %% ../../nbs/43_model.ipynb #7a13fb31
 def pretrained_model(
     source,  # folder, a name in `pretrained_models()`, a loaded `LanguageModel`, or None
-    tokenizer: KmerTokenizer,  # of the loaders
+    tokenizer: KmerTokenizer | None = None,  # of the loaders; None where they are to take the model's
 ) -> LanguageModel | None:
     "A language model with that tokenizer; None for None. Raises `InputError` for any other model."
     if source is None: return None
@@ -286,6 +286,6 @@ def pretrained_model(
     name = "the pretrained model" if loaded else source
     if not isinstance(model, LanguageModel):
         raise InputError(name, f"is a {model.kind}, not a language model", "Give a language model")
-    if model.tokenizer == tokenizer: return model
+    if tokenizer in (None, model.tokenizer): return model
     problem = f"was trained with {model.tokenizer!r}, the loaders cut {tokenizer!r}"
     raise InputError(name, problem, "Make the loaders with the model's tokenizer")

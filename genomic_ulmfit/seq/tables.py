@@ -30,12 +30,15 @@ def is_table_file(source) -> bool:
     return isinstance(source, (str, Path)) and _ending(source) in SEPARATORS
 
 # %% ../../nbs/05_tables.ipynb #78bcb31d
+_FILE = "file"  # where a table notes what it was read from, in pandas' `attrs`
+
+
 def source_name(
     source,  # DataFrame, or path of a TSV or CSV
     table: str = "the table",  # what to call a DataFrame
 ) -> str:
-    "What errors call a table."
-    return table if isinstance(source, pd.DataFrame) else str(source)
+    "What errors call a table: its file, also after `read_table` has read it and rows were taken from it."
+    return source.attrs.get(_FILE, table) if isinstance(source, pd.DataFrame) else str(source)
 
 # %% ../../nbs/05_tables.ipynb #62ac3f1d
 _NO_TABLE = (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, OSError, EOFError, zlib.error)
@@ -75,7 +78,9 @@ def read_table(
     "A table of labels. Raises `InputError` for a missing or empty file and for missing columns."
     where = source_name(source)
     table = source.copy() if isinstance(source, pd.DataFrame) else _read_file(Path(source))
-    if not isinstance(source, pd.DataFrame): _check_cells(table, Path(source))
+    if not isinstance(source, pd.DataFrame):
+        _check_cells(table, Path(source))
+        table.attrs[_FILE] = where
     twice = table.columns[table.columns.duplicated() & (table.columns != "")]
     if len(twice): raise InputError(where, f"has two columns {twice[0]!r}", "Rename or remove one")
     for column in required:

@@ -99,7 +99,9 @@ def given_questions(
         remedy = "Give a corpus folder, a TSV or CSV with sequences, or a FASTA with a table of labels"
         raise InputError(where, "is neither a corpus nor a table", remedy)
     table = data if labels is None else labelled_table(data, labels, alphabet=model.alphabet)
-    table = rows_of_split(read_table(table, ["sequence", "split"]), split, where)
+    table = read_table(table, ["sequence", "split"])
+    where = source_name(table)  # the table of labels, where that is a file
+    table = rows_of_split(table, split, where)
     sequences = table_codes(table, where=where, alphabet=model.alphabet)
     return Questions(sequences, model.task.encode_table(table, label, where))
 

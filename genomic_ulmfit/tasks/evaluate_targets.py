@@ -20,18 +20,16 @@ from ..seq.errors import InputError
 from ..seq.progress import silent
 from ..seq.tables import read_table, source_name
 from .evaluate import as_corpus, is_table, rows_of_split
+from ..text.kinds import KINDS
 from ..text.labelled import labelled_table, table_codes, warn_of_leakage, with_split
 from ..text.targets import Targets
 
 # %% ../../nbs/80_evaluate_targets.ipynb #800f804b
-_JUDGED_AS = {"robust": "real", "dispersed": "count"}  # kinds that only differ in how they are learned
-
-
 def judged_kinds(model: Predictor) -> list[str]:
     "The kind by which each target of a model is judged."
     task = model.task
     assert isinstance(task, Targets)
-    return [_JUDGED_AS.get(target.kind, target.kind) for target in task.targets]
+    return [KINDS[target.kind].judged for target in task.targets]
 
 
 def load_target_model(

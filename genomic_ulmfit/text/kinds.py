@@ -19,6 +19,7 @@ class Kind(ABC):
     "A kind of target; arguments are tensors of (n, targets of this kind), center and scale (targets,)."
 
     width = 1  # outputs of the head for a target; a second one comes after those of all targets
+    judged = "real"  # the kind by whose figures it is judged: `real`, `count` or `binary`
 
     @abstractmethod
     def problem(self, values: np.ndarray) -> str | None: "What is wrong with values, if anything is."
@@ -61,6 +62,8 @@ class Robust(Real):
 class Count(Kind):
     "A count with Poisson errors; the center is the logarithm of the mean, the scale variance over mean."
 
+    judged = "count"
+
     def problem(self, values): return "is below 0: no count" if (values < 0).any() else None
     def fit(self, values): return float(np.log(values.mean())), float(values.var() / values.mean())
     def answer(self, predictor): return predictor.exp()
@@ -91,14 +94,17 @@ class Dispersed(Count):
 
 # %% ../../nbs/14_kinds.ipynb #07ada564
 class Binary(Kind):
-    "Whether something holds; the center is the logarithm of its odds, and there is no scale."
+    "Whether something holds; the center is the logarithm of its odds, the scale what a 1 weighs beside a 0."
+
+    judged = "binary"
 
     def problem(self, values): return None if np.isin(values, (0, 1)).all() else "is neither 0 nor 1"
     def fit(self, values): return float(logit(values.mean())), 1.0
     def answer(self, predictor): return predictor.sigmoid()
 
     def losses(self, outputs, y, center, scale):
-        return binary_cross_entropy_with_logits(center + outputs, y, reduction="none")
+        weights = torch.where(y == 1, scale, 1)
+        return weights * binary_cross_entropy_with_logits(center + scale.log() + outputs, y, reduction="none")
 
 # %% ../../nbs/14_kinds.ipynb #ac3566b9
 KINDS: dict[str, Kind] = {

@@ -66,7 +66,7 @@ class TargetDataLoaders(ReadDataLoaders):
         df,  # DataFrame, TSV or CSV: a row per sequence
         targets: Sequence[str],  # columns to learn
         kinds="auto",  # or a dict from columns to `real`, `robust`, `count`, `dispersed`, `binary`, `labels`
-        weight: dict[str, float] | None = None,  # of targets in the loss; 1 unless given
+        weight: dict | None = None,  # of targets in the loss: numbers; of yes or no (of 0, of 1), or "balanced"
         split: str = "split",  # column with train and valid; with `valid_pct` it need not be there
         valid_pct: float | None = None,  # share of the training rows to draw and watch
         groups: str | None = None,  # column of groups whose rows stay on one side

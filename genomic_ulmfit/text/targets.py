@@ -23,7 +23,9 @@ from ..seq.errors import InputError
 from ..seq.settings import REMEDY, checked
 from ..seq.tables import read_table
 from .kinds import KINDS
-from .target import Target, blocks_of, check_names, encode_column, fit_column, kinds_of
+from genomic_ulmfit.text.target import (
+    Target, blocks_of, check_different, check_names, encode_column, fit_column, kinds_of, with_weight,
+)
 from .task import TASKS, Task
 
 # %% ../../nbs/14_targets.ipynb #d3362d5f
@@ -162,9 +164,8 @@ class Targets(Task):
         "The targets that the columns of the training rows set; see `kinds_of`."
         named = kinds_of(targets, kinds, where)
         found = [target for name, kind in named.items() for target in fit_column(targets, name, kind, where)]
-        names = pd.Series([target.name for target in found])
-        if not names.duplicated().any(): return cls(found)
-        raise InputError(where, f"two targets are named {names[names.duplicated()].iloc[0]!r}", "Rename one")
+        check_different([target.name for target in found], where)
+        return cls(found)
 
     @classmethod
     def from_dict(cls, known: dict, where) -> "Targets": return cls(read_targets(known, where))
@@ -245,14 +246,12 @@ def encode_table(self: Targets, table: pd.DataFrame, label: str, where) -> np.nd
 @patch
 def weighted(
     self: Targets,
-    weights: dict[str, float] | None,  # of some targets; the others have 1
+    weights: dict | None,  # of some targets, as `with_weight` takes them; the others have 1
 ) -> Targets:
     "The same targets with other weights in the loss. `InputError` for unknown names, and weights that are none."
     weights = weights or {}
     check_names(weights, self.names, "weight")
-    for name, weight in weights.items():
-        if not 0 < weight < np.inf: raise InputError("weight", f"is {weight} for {name!r}", "Give numbers above 0")
-    return Targets([replace(target, weight=float(weights.get(target.name, 1))) for target in self.targets])
+    return Targets([with_weight(target, weights.get(target.name, 1)) for target in self.targets])
 
 # %% ../../nbs/14_targets.ipynb #c2e4579c
 @patch

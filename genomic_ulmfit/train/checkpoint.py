@@ -10,11 +10,13 @@ __all__ = ['SETTINGS', 'REMEDY', 'training_plan', 'check_plan', 'StateShape', 'T
 # %% ../../nbs/52_checkpoint.ipynb #cad8e076
 import json
 import shutil
+import zlib
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from fastai.callback.core import Callback
 from fastai.callback.tracker import EarlyStoppingCallback
@@ -32,7 +34,18 @@ from ..seq.errors import InputError
 from ..seq.files import written_folder
 from ..seq.settings import Amount, Place, checked
 from ..text.kmers import KmerTokenizer
+from ..text.reads import ReadBatches
 from .callbacks import Clock
+
+# %% ../../nbs/52_checkpoint.ipynb #f2c62630
+def task_plan(
+    dataset,  # of a loader
+) -> dict[str, str]:  # empty for a language model
+    "What is to be learned of sequences: kinds and names for people; a checksum of them, scales, weights and targets."
+    if not isinstance(dataset, ReadBatches): return {}
+    task = json.dumps(dataset.task.to_dict()).encode()
+    values = f"{zlib.crc32(np.ascontiguousarray(dataset.y).tobytes(), zlib.crc32(task)):08x}"
+    return {"task": dataset.task.describe(), "target_values": values}
 
 # %% ../../nbs/52_checkpoint.ipynb #7799023e
 # What training depends on among the attributes of a dataset, with its name in the plan.
@@ -54,6 +67,7 @@ def training_plan(
         **settings,
         "seed": dataset.seed,
         "text": dataset.spans.digest(),
+        **task_plan(dataset),
         **budget,
     }
 

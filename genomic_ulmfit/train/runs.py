@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from fastai.torch_core import rank_distrib
 
-from ..model.model import load_model
+from ..model.model import pretrained_model
 from ..nets.counts import default_counts
 from ..nets.placed import MOST_PLACES
 from ..seq.alphabet import Alphabet
@@ -238,7 +238,7 @@ def recipe_learner(
     **reading,  # further arguments of `read_loaders`
 ) -> tuple[PredictorLearner, dict]:  # what the model card shall say of the data and the encoder
     "A learner of a recipe for labelled sequences."
-    model = load_model(recipe.pretrained) if recipe.pretrained else None
+    model = pretrained_model(recipe.pretrained)
     tokenizer = model.tokenizer if model else KmerTokenizer(recipe.k, recipe.stride)
     loaders, facts = read_loaders(data, tokenizer, **reading)
     facts |= {"pretrained": model.about if model else "none: trained from scratch"}

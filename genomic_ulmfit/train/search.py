@@ -17,6 +17,7 @@ from fastai.torch_core import set_seed
 from ..seq.errors import InputError
 from ..seq.files import held
 from .budget import Budget
+from .checkpoint import task_plan
 from .learner import PredictorLearner
 from .processes import n_processes
 from .recipes import recipe_name, recipes_for, successive_halving
@@ -40,7 +41,8 @@ def search_plan(
     text = {name: loader.dataset.spans.digest() for name, loader in loaders.items()}
     numbered = {f"recipe {number}": recipe_name(recipe) for number, recipe in enumerate(recipes, 1)}
     read = {name: str(value) for name, value in settings.items()}
-    return {"recipes": len(recipes), **numbered, **asdict(budget), **read, **text}
+    known = {**text, **task_plan(learn.dls.train.dataset)}
+    return {"recipes": len(recipes), **numbered, **asdict(budget), **read, **known}
 
 # %% ../../nbs/58_search.ipynb #83948e01
 class Searched(NamedTuple):
@@ -92,7 +94,8 @@ def tries_table(
     tries: Sequence[dict],
 ) -> pd.DataFrame:
     "The tries for people, a row each."
-    return pd.DataFrame([{**tried, "pretrained": tried["pretrained"] or "none"} for tried in tries])
+    table = pd.DataFrame([{**tried, "pretrained": tried["pretrained"] or "none"} for tried in tries])
+    return table.drop(columns="accuracy") if table["accuracy"].isna().all() else table  # targets have none
 
 # %% ../../nbs/58_search.ipynb #2bd0d2ad
 def search_to_folder(
