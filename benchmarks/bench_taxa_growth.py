@@ -38,9 +38,10 @@ def write_genomes(folder: Path, species: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def grow(species: int, views: dict) -> dict:
-    "Calibrate and classify with so many species, reads seen in some views; runs in its own process."
+def grow(species: int) -> dict:
+    "Calibrate and classify with so many species; runs in its own process."
     from genomic_ulmfit.seq.alphabet import DNA
+    from genomic_ulmfit.seq.progress import shown
     from genomic_ulmfit.taxa.formats import classify_files
     from genomic_ulmfit.taxa.workflows import calibrate_taxa
     from genomic_ulmfit.text.corpus import GenomeCorpus
@@ -59,7 +60,7 @@ def grow(species: int, views: dict) -> dict:
         network = learn.to_model()
         before = peak_memory()
         start = time.perf_counter()
-        taxa, _ = calibrate_taxa(network, corpus, table, folder / "model", words="large", **views)
+        taxa, _ = calibrate_taxa(network, corpus, table, folder / "model", words="large", progress=shown, **ONE_VIEW)
         calibrated = time.perf_counter() - start
         memory = peak_memory()
         rng = np.random.default_rng(1)
@@ -71,7 +72,7 @@ def grow(species: int, views: dict) -> dict:
         ways = {"network and words": True} | ({"words alone": False} if taxa.words_first else {})
         for name, taxa.network in ways.items():
             start = time.perf_counter()
-            sample, _ = classify_files(taxa, folder / "reads.fa", **views)
+            sample, _ = classify_files(taxa, folder / "reads.fa", **ONE_VIEW)
             speeds[name] = READS / (time.perf_counter() - start)
     print(f"{species} species: {sample.unclassified} of {READS} reads unclassified", file=sys.stderr)
     return {"calibrate": calibrated, "before": before, "memory": memory, "speeds": speeds}
@@ -82,7 +83,7 @@ def measurements(quick: bool):
     found = {}
     for species in (8, 20) if quick else (100, 1000, 10_000):
         done = subprocess.run(
-            [sys.executable, str(HERE / "bench_taxa_growth.py"), str(species), json.dumps(ONE_VIEW if quick else {})],
+            [sys.executable, str(HERE / "bench_taxa_growth.py"), str(species)],
             stdout=subprocess.PIPE,
             text=True,
             cwd=HERE,
@@ -116,4 +117,4 @@ def of_number(species: int, found: dict, smallest: dict):
 
 
 if __name__ == "__main__":
-    print(json.dumps(grow(int(sys.argv[1]), json.loads(sys.argv[2]))))
+    print(json.dumps(grow(int(sys.argv[1]))))

@@ -1474,6 +1474,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                           'genomic_ulmfit/taxa/fitting.py'),
                                              'genomic_ulmfit.taxa.fitting.numbers_of': ( 'fitting.html#numbers_of',
                                                                                          'genomic_ulmfit/taxa/fitting.py'),
+                                             'genomic_ulmfit.taxa.fitting.thinned': ( 'fitting.html#thinned',
+                                                                                      'genomic_ulmfit/taxa/fitting.py'),
                                              'genomic_ulmfit.taxa.fitting.weighted_parts': ( 'fitting.html#weighted_parts',
                                                                                              'genomic_ulmfit/taxa/fitting.py')},
             'genomic_ulmfit.taxa.focus': { 'genomic_ulmfit.taxa.focus.Focus': ('focus.html#focus', 'genomic_ulmfit/taxa/focus.py'),

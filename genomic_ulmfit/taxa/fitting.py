@@ -215,6 +215,17 @@ def most_likely(
 
     return calibration(scipy.optimize.minimize(loss, start, jac=True, bounds=list(zip(low, high)), method="L-BFGS-B").x)
 
+# %% ../../nbs/64_fitting.ipynb #aaa4e80a
+def thinned(
+    evidence: Evidence,
+    y: np.ndarray,  # class numbers, (reads,)
+) -> tuple[Evidence, np.ndarray]:
+    "Reads at equal distances, so many that reads times classes are `MOST_CELLS` at most; all where they are fewer."
+    most = max(MOST_CELLS // evidence.words.shape[1], 1)
+    if len(y) <= most: return evidence, y
+    rows = np.linspace(0, len(y) - 1, most).astype(int)
+    return evidence.take(rows), y[rows]
+
 # %% ../../nbs/64_fitting.ipynb #83fe5536
 def fit_calibration(
     evidence: Evidence,  # of reads of known classes
@@ -224,6 +235,7 @@ def fit_calibration(
     unknown: tuple[float, float] = (0.15, 0.15),  # shares of reads of unknown species and genera to expect
     known: Calibration | None = None,  # of more reads: what these don't tell stays as it is there
 ) -> Calibration:
-    "The calibration with the highest likelihood; without genera, nothing is unknown."
-    parts = weighted_parts(evidence, y, genus, learned or (evidence, y), unknown)
-    return most_likely(parts, genus, identifiable(evidence, genus, len(parts) > 1), known)
+    "The calibration with the highest likelihood; without genera, nothing is unknown. Of many reads some are enough."
+    held_out, hidden = thinned(evidence, y), thinned(*(learned or (evidence, y)))
+    parts = weighted_parts(*held_out, genus, hidden, unknown)
+    return most_likely(parts, genus, identifiable(held_out[0], genus, len(parts) > 1), known)
