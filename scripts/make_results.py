@@ -182,6 +182,17 @@ def page():
                 activity(),
             ),
             section(
+                "Fewer measured promoters: Spearman on the authors' test part, the training part cut",
+                "make study-fewer_measurements",
+                compared("fewer_measurements", ["fragments"], "spearman", published=False),
+            ),
+            section("Resistance genes: configurations (valid)", "make study-resistance", plain("resistance_tried")),
+            section("Resistance genes, 88 drugs: test parts", "make study-resistance", plain("resistance")),
+            section(
+                "RNA binding: configurations tried (valid), AUROC", "make study-rna_binding", plain("rna_binding_tried")
+            ),
+            section("RNA binding: the published test part", "make study-rna_binding", plain("rna_binding")),
+            section(
                 "Genus of 16S reads: accuracy",
                 "make study-16s",
                 compared("16s", ["reads", "split", "length"], "accuracy"),
