@@ -181,11 +181,6 @@ def page():
                 "make study-activity",
                 activity(),
             ),
-            section(
-                "Fewer measured promoters: Spearman on the authors' test part, the training part cut",
-                "make study-fewer_measurements",
-                compared("fewer_measurements", ["fragments"], "spearman", published=False),
-            ),
             section("Resistance genes: configurations (valid)", "make study-resistance", plain("resistance_tried")),
             section("Resistance genes, 88 drugs: test parts", "make study-resistance", plain("resistance")),
             section(
