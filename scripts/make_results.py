@@ -196,6 +196,12 @@ def page():
                 "Yeast promoters: random and drifted to native, complex medium", "make study-aligned", aligned("yeast")
             ),
             section("Cas9 guides: mean over 17 genes left out", "make study-aligned", aligned("Cas9 guides")),
+            section("Resistance genes: configurations (valid)", "make study-resistance", plain("resistance_tried")),
+            section("Resistance genes, 88 drugs: test parts", "make study-resistance", plain("resistance")),
+            section(
+                "RNA binding: configurations tried (valid), AUROC", "make study-rna_binding", plain("rna_binding_tried")
+            ),
+            section("RNA binding: the published test part", "make study-rna_binding", plain("rna_binding")),
             section(
                 "Genus of 16S reads: accuracy",
                 "make study-16s",
