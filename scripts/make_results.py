@@ -203,6 +203,21 @@ def page():
             ),
             section("RNA binding: the published test part", "make study-rna_binding", plain("rna_binding")),
             section(
+                "Fewer measured promoters: Spearman (test)",
+                "make study-fewer_measurements",
+                compared("fewer_measurements", ["fragments"], "spearman", published=False),
+            ),
+            section(
+                "Words of proteins, weighed as the library does: means over lengths (valid, train)",
+                "make study-translated_words",
+                plain("translated_calibrated"),
+            ),
+            section(
+                "Screen with large words: limits, small amounts, false alarms",
+                "make study-screen",
+                plain("screen_large"),
+            ),
+            section(
                 "Genus of 16S reads: accuracy",
                 "make study-16s",
                 compared("16s", ["reads", "split", "length"], "accuracy"),

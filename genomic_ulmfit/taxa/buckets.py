@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..seq.numbers import ragged_ranges
+from ..seq.numbers import distinct_sorted, ragged_ranges
 from .sketches import CLASS_MASK
 
 # %% ../../nbs/61_word_buckets.ipynb #ef177bfb
@@ -67,7 +67,7 @@ def fill_buckets(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # buckets, rests and classes, each once, in order
     "Entries cut to the bits that are kept."
     unused = np.uint64(64 - bits - 8 * rest.itemsize)
-    kept = np.unique(entries >> unused << unused | entries & CLASS_MASK)
+    kept = distinct_sorted(entries >> unused << unused | entries & CLASS_MASK)
     return *hash_parts(kept, bits, rest), (kept & CLASS_MASK).astype(smallest_kind(classes - 1))
 
 
@@ -105,7 +105,7 @@ def sort_parts(parts: Sequence[Path]) -> int:
     "Leave each entry of a part once, in order, and count the entries of all."
     total = 0
     for part in parts:
-        entries = np.unique(np.fromfile(part, np.uint64))
+        entries = distinct_sorted(np.fromfile(part, np.uint64))
         entries.tofile(part)
         total += len(entries)
     return total

@@ -19,6 +19,7 @@ from typing_extensions import NotRequired, TypedDict
 from ..seq.alphabet import DNA
 from ..seq.errors import InputError, InputNotFoundError
 from ..seq.files import sha256, written_folder
+from ..seq.numbers import distinct_sorted
 from ..seq.progress import silent
 from ..seq.settings import Count, Place, checked
 from ..seq.tables import label_numbers
@@ -208,7 +209,7 @@ class WordsTask(NamedTuple):
 def record_entries(task: WordsTask) -> np.ndarray:  # (entries,) uint64, sorted
     "The entries of a record."
     hashes, _ = sketch([mask_low_complexity(task.codes)], task.mask, task.one_in)
-    return np.unique(hashes | np.uint64(task.number))
+    return distinct_sorted(hashes | np.uint64(task.number))
 
 
 def entries_here(tasks: Iterable[WordsTask]) -> Iterator[np.ndarray]:
