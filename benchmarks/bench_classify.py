@@ -7,10 +7,12 @@ import numpy as np
 from common import compare, sample_codes
 
 from genomic_ulmfit.seq.alphabet import decode_bases
+from genomic_ulmfit.seq.numbers import distinct_sorted
 from genomic_ulmfit.seq.records import SequenceRecord
 from genomic_ulmfit.taxa.formats import classify_files
 from genomic_ulmfit.taxa.model import TaxonModel
 from genomic_ulmfit.taxa.pairs import read_pairs
+from genomic_ulmfit.taxa.sketches import mixed
 
 LENGTH = 150  # bases of a read
 ERRORS = 0.01  # substitutions per base
@@ -59,3 +61,7 @@ def measurements(quick: bool):
             work,
             repetitions=repetitions,
         )
+    hashes = mixed(np.arange(10**5 if quick else 4 * 10**6))  # as many as a part of a large table of words has
+    unique, work = (lambda: np.unique(hashes)), len(hashes) / 1e6
+    own = lambda: distinct_sorted(hashes)
+    yield compare("different hashes of words", "M hashes/s", own, unique, "np.unique", work, repetitions=repetitions)
