@@ -64,4 +64,6 @@ def measurements(quick: bool):
     hashes = mixed(np.arange(10**5 if quick else 4 * 10**6))  # as many as a part of a large table of words has
     unique, work = (lambda: np.unique(hashes)), len(hashes) / 1e6
     own = lambda: distinct_sorted(hashes)
-    yield compare("different hashes of words", "M hashes/s", own, unique, "np.unique", work, repetitions=repetitions)
+    yield compare(
+        "classify, different hashes of words", "M hashes/s", own, unique, "np.unique", work, repetitions=repetitions
+    )

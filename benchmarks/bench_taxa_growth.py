@@ -60,7 +60,8 @@ def grow(species: int) -> dict:
         network = learn.to_model()
         before = peak_memory()
         start = time.perf_counter()
-        taxa, _ = calibrate_taxa(network, corpus, table, folder / "model", words="large", progress=shown, **ONE_VIEW)
+        how = {"words": "large", "progress": shown, **ONE_VIEW}
+        taxa = calibrate_taxa(network, corpus, table, folder / "model", **how).model
         calibrated = time.perf_counter() - start
         memory = peak_memory()
         rng = np.random.default_rng(1)

@@ -29,7 +29,9 @@ def bench(*args):
     return subprocess.run([sys.executable, str(RUN), *args], capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("name", ["start", "read", "tokenise", "load", "train", "predict", "classify", "growth"])
+@pytest.mark.parametrize(
+    "name", ["start", "read", "tokenise", "load", "train", "predict", "classify", "growth", "taxa-growth"]
+)
 def test_quick_benchmark(name, tmp_path):
     done = bench(name, "--quick", "--json", str(tmp_path / "lines"))
     assert done.returncode == 0, done.stderr
