@@ -18,7 +18,7 @@ from .taxonomy import Taxonomy
 from .words_first import WordsFirst
 
 MANY_CLASSES = 500  # from here on reads are judged in a focus: it takes about as long as looking at so many
-READS_IN_FOCUS = 128  # reads with a focus together: more of them point to more genera
+READS_IN_FOCUS = 96  # reads with a focus together: more of them point to more genera
 
 # %% ../../nbs/66_focus.ipynb #a6c8992e
 def rows_among(
