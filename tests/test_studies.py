@@ -163,3 +163,11 @@ def test_methods_of_aligned_sequences(monkeypatch):
     assert abs(found["energies"] - known) < 1e-4, "a mean of one is that one"
     folds = aligned.Study("sites", {0: table, 1: table.assign(y=-table["y"])}).judge("test", "one-hot")
     assert abs(folds["y pearson"] - found["one-hot"]) < 1e-3 and folds["y pearson_se"] < 1e-3, "the mean of two alike"
+
+
+def test_a_cell_is_made_once_whatever_its_key(tmp_path):
+    results = harness.Results("cells", tmp_path)
+    keys = [{"proteins": None, "network": True}, {"proteins": 8, "network": True}, {"proteins": None, "network": False}]
+    for key in [*keys, *keys]:
+        results.cell(lambda: {"n": len(results.rows())}, **key)
+    assert results.rows()["n"].tolist() == [0, 1, 2]

@@ -87,15 +87,14 @@ def test_a_search_for_other_targets_is_another(world, capsys, monkeypatch):
 
     monkeypatch.setattr(search, "try_recipe", one_try)
     table = planted()
-    table.to_csv(world / "again.tsv", sep="	", index=False)
+    table.to_csv(world / "again.tsv", sep="\t", index=False)
     given = "--targets activity,bound --k 4 --stride 1 --preset nano --wide --tokens 90k --bs 32 --out {w}/found"
     assert main(words("train {w}/again.tsv --auto " + given, w=world)) == 130
-    table.assign(activity=table["activity"] * 2).to_csv(world / "again.tsv", sep="	", index=False)
+    table.assign(activity=table["activity"] * 2).to_csv(world / "again.tsv", sep="\t", index=False)
     refused = "tries.json: belongs to another training: target_values was"
     fails(capsys, f"train {{w}}/again.tsv --auto --resume {given}", names=[refused], w=world)
     kinds = f"train {{w}}/again.tsv --auto --resume {given} --kinds activity=robust"
     fails(capsys, kinds, names=["belongs to another training: kinds was 'auto', now"], w=world)
-
 
 
 def test_rows_to_watch_are_drawn_by_group(world, capsys):
@@ -229,6 +228,7 @@ def readme_commands():
 
 def test_commands_of_the_readme_work_as_printed(world, monkeypatch, capsys):
     monkeypatch.chdir(world)
-    for command in readme_commands(): assert main(command) == 0, command
+    for command in readme_commands():
+        assert main(command) == 0, command
     page = Path("report.html").read_text()
     assert "gapped k-mers" in page and len(pd.read_csv("predicted.tsv", sep="\t")) == 30

@@ -6,8 +6,7 @@ A method gives the two answers of each sequence, (n, 2): log2 activity, and the 
 import numpy as np
 import pandas as pd
 import torch
-from fastai.torch_core import set_seed
-from harness import codes, tuned
+from harness import codes, target_network
 from scipy import sparse
 from scipy.special import logit
 from scipy.stats import spearmanr
@@ -22,8 +21,6 @@ from genomic_ulmfit.report.target_baselines import LinearBaseline, Part, default
 from genomic_ulmfit.report.target_metrics import target_metrics
 from genomic_ulmfit.text.kmers import KmerTokenizer
 from genomic_ulmfit.text.spans import Spans
-from genomic_ulmfit.text.target_loaders import TargetDataLoaders
-from genomic_ulmfit.train.learner import genome_predictor_learner
 
 TARGETS, KINDS = ["activity", "active"], ["real", "binary"]
 
@@ -62,28 +59,9 @@ def with_intervals(part: pd.DataFrame, answers: np.ndarray) -> dict:
     return activity_figures(part, answers) | found | {f"{figure}_95": ends(target, figure) for target, figure in shown}
 
 
-def activity_network(
-    table: pd.DataFrame,  # with its splits
-    asked: list,  # sequences
-    pretrained=None,  # a language model, or None to begin from scratch
-    tune: int = 0,  # epochs in which the language model is tuned on the training sequences first
-    epochs: int = 4,
-    lr: float = 7e-3,
-    drop_mult: float = 0.5,
-    bs: int = 128,
-    seed: int = 0,
-) -> np.ndarray:
+def activity_network(table: pd.DataFrame, asked: list, pretrained=None, **how) -> np.ndarray:
     """Answers of one network with both targets, from scratch of the size of the pretrained one."""
-    set_seed(seed)
-    learned = table[table["split"] != "test"]
-    start = tuned(pretrained, learned, tune, seed) if tune else pretrained
-    tokenizer = KmerTokenizer(6, 6)
-    how = {"tokenizer": tokenizer, "stranded": True, "bs": bs, "seed": seed}
-    dls = TargetDataLoaders.from_df(learned, TARGETS, dict(zip(TARGETS, KINDS)), **how)
-    learn = genome_predictor_learner(dls, pretrained=start, preset="small", drop_mult=drop_mult)
-    with learn.no_bar(), learn.no_logging():
-        learn.fit_budget(lr, epochs=epochs)
-    return learn.to_model().predict(asked).values
+    return target_network(table, dict(zip(TARGETS, KINDS)), asked, pretrained, **how)
 
 
 # ---------------------------------------------------------------- linear models

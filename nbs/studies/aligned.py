@@ -10,20 +10,16 @@ import pandas as pd
 import torch
 from activity import linear_models, rounded
 from fastai.torch_core import set_seed
-from harness import codes
+from harness import codes, target_network
 from scipy.stats import pearsonr, spearmanr
 from sklearn.ensemble import HistGradientBoostingRegressor
 from torch import nn
 
-from genomic_ulmfit.model.model import load_model
 from genomic_ulmfit.report.sequence_features import kmer_features, one_hot_features
 from genomic_ulmfit.report.target_baselines import LinearBaseline, Part
 from genomic_ulmfit.report.target_metrics import target_metrics
-from genomic_ulmfit.text.kmers import KmerTokenizer
-from genomic_ulmfit.text.target_loaders import TargetDataLoaders
-from genomic_ulmfit.train.learner import genome_predictor_learner
 
-START = {"pretrained": lambda: load_model("bacteria-small"), "from scratch": lambda: None}
+START = {"pretrained": "bacteria-small", "from scratch": None}
 
 
 # ---------------------------------------------------------------- models of what stands where
@@ -118,18 +114,11 @@ def models_of(name: str, reads) -> dict:
 # ---------------------------------------------------------------- networks
 
 
-def network(table: pd.DataFrame, targets: list, asked: list, start: str, seed: int, epochs: int, bs: int, rows=None):
-    """Answers of one network, from scratch of the size of the pretrained one; it learns from so many drawn `rows`."""
-    set_seed(seed)
+def network(table: pd.DataFrame, targets: list, asked: list, start: str, seed: int, rows: int | None = None, **how):
+    """Answers of one network; it learns from so many drawn `rows`."""
     train = table[table["split"] == "train"]
     parts = [train.sample(rows, random_state=seed) if rows else train, table[table["split"] == "valid"]]
-    tokenizer = KmerTokenizer(6, 6)
-    how = {"tokenizer": tokenizer, "stranded": True, "bs": bs, "seed": seed}
-    dls = TargetDataLoaders.from_df(pd.concat(parts), targets, dict.fromkeys(targets, "real"), **how)
-    learn = genome_predictor_learner(dls, pretrained=START[start](), preset="small", drop_mult=0.5)
-    with learn.no_bar(), learn.no_logging():
-        learn.fit_budget(7e-3, epochs=epochs)
-    return learn.to_model().predict(asked).values
+    return target_network(pd.concat(parts), dict.fromkeys(targets, "real"), asked, START[start], seed=seed, **how)
 
 
 # ---------------------------------------------------------------- a data set and its methods

@@ -2,16 +2,13 @@
 
 import numpy as np
 import pandas as pd
-from fastai.torch_core import set_seed
-from harness import ROOT, codes
+from harness import ROOT, codes, target_network
 from scipy.special import expit, logit
+from translated import amino_acids_of_codons
 
 from genomic_ulmfit.report.target_baselines import Part
 from genomic_ulmfit.report.target_metrics import label_metrics
 from genomic_ulmfit.seq.alphabet import DNA, PROTEIN
-from genomic_ulmfit.text.kmers import KmerTokenizer
-from genomic_ulmfit.text.target_loaders import TargetDataLoaders
-from genomic_ulmfit.train.learner import genome_predictor_learner
 
 KEPT = ROOT / "runs" / "studies"  # no part of the repository
 
@@ -31,29 +28,16 @@ def label_network(
     targets: list,
     asked: list,  # sequences
     pretrained=None,  # a language model, or None to begin from scratch
-    preset: str = "small",  # sizes of a network from scratch: those of the pretrained one it stands beside
-    tokenizer=KmerTokenizer(6, 6),
-    wide: bool = False,  # learned words beside it
-    epochs: int = 2,
-    lr: float = 5e-3,
-    drop_mult: float = 0.2,
-    bs: int = 64,
-    seed: int = 0,
-    phases: int | None = 2,  # in which the sequences asked are read: all six take three times as long
+    **how,  # of `target_network`
 ) -> np.ndarray:
     """Answers of one network with all targets, sequences read as they are; a constant target gets its constant."""
-    set_seed(seed)
-    learned = table[table["split"] != "test"]
-    constant = learned.loc[learned["split"] == "train", targets].agg("nunique") < 2
-    known = [name for name in targets if not constant[name]]
-    how = {"tokenizer": tokenizer, "stranded": True, "bs": bs, "seed": seed}
-    dls = TargetDataLoaders.from_df(learned, known, dict.fromkeys(known, "binary"), **how)
-    learn = genome_predictor_learner(dls, pretrained=pretrained, preset=preset, drop_mult=drop_mult, wide=wide)
-    with learn.no_bar(), learn.no_logging():
-        learn.fit_budget(lr, epochs=epochs)
+    train = table.loc[table["split"] == "train", targets]
+    constant = train.agg("nunique") < 2
+    kinds = dict.fromkeys(train.columns[~constant], "binary")
+    usual = {"epochs": 2, "lr": 5e-3, "drop_mult": 0.2, "bs": 64, "phases": 2}
     found = np.zeros((len(asked), len(targets)))
-    found[:] = learned.loc[learned["split"] == "train", targets].mean()
-    found[:, np.flatnonzero(~constant)] = learn.to_model().predict(asked, phases=phases).values
+    found[:] = train.mean()
+    found[:, np.flatnonzero(~constant)] = target_network(table, kinds, asked, pretrained, **usual | how)
     return found
 
 
@@ -74,12 +58,9 @@ def best_threshold(y: np.ndarray, answers: np.ndarray) -> float:
     return max(tried, key=lambda threshold: label_metrics(y, answers, threshold, samples=0)["value"][0])
 
 
-CODONS = "KNKNTTTTRSRSIIMIQHQHPPPPRRRRLLLLEDEDAAAAGGGGVVVV*Y*YSSSS*CWCLFLF"  # by AAA, AAC, …, TTT
-
-
 def proteins(table: pd.DataFrame) -> list:
     """Codes of the amino acids of genes, read from their first base on; X for a stop and for unknown bases."""
-    letters = np.array(list(CODONS.replace("*", "X")))
+    letters = np.char.replace(amino_acids_of_codons(), "*", "X")
     found = []
     for bases in codes(table):
         codons = bases[: len(bases) // 3 * 3].reshape(-1, 3).astype(int)

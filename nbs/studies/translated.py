@@ -19,12 +19,16 @@ STOP = -1
 _UNKNOWN = 64  # a number that no codon has
 
 
-def groups_of_codons() -> np.ndarray:  # by the number of a codon, 0 to 64, int8
-    "The group of the amino acid of each codon, from AAA to TTT; `STOP` for stops, and for unknown codons, the last."
+def amino_acids_of_codons() -> np.ndarray:  # (64,) letters
+    "The amino acid of each codon, from AAA to TTT, by the code of bacteria; * for a stop."
     amino_acid = unambiguous_dna_by_id[11].forward_table  # without the stops
+    return np.array([amino_acid.get("".join(bases), "*") for bases in product("ACGT", repeat=3)])
+
+
+def groups_of_codons() -> np.ndarray:  # by the number of a codon, 0 to 64, int8
+    "The group of the amino acid of each codon; `STOP` for stops, and for unknown codons, the last."
     group = {letter: number for number, letters in enumerate(GROUPS) for letter in letters}
-    codons = ["".join(bases) for bases in product("ACGT", repeat=3)]
-    return np.array([group.get(amino_acid.get(codon), STOP) for codon in codons] + [STOP], np.int8)
+    return np.array([*(group.get(letter, STOP) for letter in amino_acids_of_codons()), STOP], np.int8)
 
 
 GROUP = groups_of_codons()
