@@ -143,6 +143,7 @@ OTHER_TARGETS = {
     },
     "target_values was '[0-9a-f]{8}', now": {"weight": {"bound": 3}},
     "target_values was '[0-9a-f]{8}', now '": {"values": 1},
+    "target_values was '[0-9a-f]{8}', now '[0-9a-f]{8}'": {"turned": "bound"},  # as many of each kind
 }
 
 
@@ -152,6 +153,8 @@ def test_other_targets_are_another_training(few, tmp_path, message):
         trained(few, checkpoints=tmp_path / "cut", cbs=StopInThird())
     now = dict(OTHER_TARGETS[message])
     changed = few.assign(activity=few["activity"] + now.pop("values", 0))
+    if turned := now.pop("turned", None):
+        changed[turned] = few.groupby("split")[turned].transform(lambda values: values[::-1].to_numpy())
     with pytest.raises(InputError, match=f"epoch-0002: belongs to another training: {message}"):
         trained(changed, **now, checkpoints=tmp_path / "cut", resume=True)
 
