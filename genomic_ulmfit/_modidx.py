@@ -330,8 +330,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                           'genomic_ulmfit/model/folder.py')},
             'genomic_ulmfit.model.likelihood': { 'genomic_ulmfit.model.likelihood._one_view': ( 'likelihood.html#_one_view',
                                                                                                 'genomic_ulmfit/model/likelihood.py'),
-                                                 'genomic_ulmfit.model.likelihood.beginning_probs': ( 'likelihood.html#beginning_probs',
-                                                                                                      'genomic_ulmfit/model/likelihood.py'),
                                                  'genomic_ulmfit.model.likelihood.check_covers': ( 'likelihood.html#check_covers',
                                                                                                    'genomic_ulmfit/model/likelihood.py'),
                                                  'genomic_ulmfit.model.likelihood.decoded_letters': ( 'likelihood.html#decoded_letters',
