@@ -23,6 +23,7 @@ def run_encoder(
     "What an encoder makes of tokens, from states on. Raises `ValueError` in training, where dropout would be drawn anew."
     if encoder.training: raise ValueError("the encoder is in training: states are of `eval` mode")
     outputs = encoder.embed(ids)
+    if states and not ids.shape[1]: return outputs, states
     after = []
     for layer, rnn in enumerate(encoder.rnns):
         outputs, state = rnn.from_state(outputs, states[layer] if states else None)
