@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CONTEXT', 'letters_of_words', 'check_covers', 'words_that_cover', 'padded_to_words', 'decoded_letters', 'new_letters',
-           'letter_log_probs', 'letter_windows', 'sequence_log_probs']
+           'letter_log_probs', 'sequence_log_probs']
 
 # %% ../../nbs/44_likelihood.ipynb #71d7b704
 from functools import partial

@@ -196,7 +196,7 @@ class WeightDropLSTM(nn.Module):
     def from_state(
         self,
         x: torch.Tensor,  # (batch, positions, n_in)
-        state: tuple[torch.Tensor, torch.Tensor] | None = None,  # hidden and cell, (1, batch, n_out); zeros unless given
+        state: tuple[torch.Tensor, torch.Tensor] | None = None,  # hidden and cell, (1, batch, n_out), or zeros
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:  # (batch, positions, n_out), and the state after them
         "Outputs from a state on, without dropout."
         return self._fused(x, state or self._zeros(x), self.weight_hh_l0_raw)

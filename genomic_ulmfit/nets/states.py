@@ -20,7 +20,7 @@ def run_encoder(
     ids: torch.Tensor,  # token ids, (batch, positions)
     states: States | None = None,  # after the tokens before; those of nothing read unless given
 ) -> tuple[torch.Tensor, States]:  # (batch, positions, units) of the last layer, and the states after the last token
-    "What an encoder makes of tokens, from states on. Raises `ValueError` in training, where dropout would be drawn anew."
+    "What an encoder makes of tokens, from states on. Raises `ValueError` in training: dropout would be drawn anew."
     if encoder.training: raise ValueError("the encoder is in training: states are of `eval` mode")
     outputs = encoder.embed(ids)
     if states and not ids.shape[1]: return outputs, states

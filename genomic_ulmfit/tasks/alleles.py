@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['OK', 'REF_MISMATCH', 'SWAPPED', 'SYMBOLIC', 'SPANNING', 'BREAKEND', 'TOO_LONG', 'UNKNOWN_CONTIG', 'OFF_CONTIG',
-           'N_IN_WINDOW', 'NO_ALT', 'STATUSES', 'is_sequence', 'allele_status', 'Edit', 'trimmed', 'moved_on',
-           'applied', 'on_other_strand']
+           'N_IN_WINDOW', 'NO_ALT', 'STATUSES', 'Edit', 'trimmed', 'moved_on', 'applied', 'on_other_strand']
 
 # %% ../../nbs/84_alleles.ipynb #bb2e1b31
 from typing import NamedTuple
@@ -90,7 +89,7 @@ def moved_on(
 ) -> Edit:
     "The same change as far on as it can be written."
     first, n_ref, alt = edit
-    if n_ref and len(alt) or not n_ref and not len(alt): return edit
+    if bool(n_ref) == bool(len(alt)): return edit
     n = len(codes)
     inserted = alt.tolist()
     limit = 2 * n if circular else n  # a contig of one letter repeated has no end
