@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['OK', 'REF_MISMATCH', 'SWAPPED', 'SYMBOLIC', 'SPANNING', 'BREAKEND', 'TOO_LONG', 'UNKNOWN_CONTIG', 'OFF_CONTIG',
-           'N_IN_WINDOW', 'NO_ALT', 'STATUSES', 'Edit', 'trimmed', 'moved_on', 'applied', 'on_other_strand']
+           'N_IN_WINDOW', 'NO_ALT', 'STATUSES', 'moved_on', 'applied', 'on_other_strand']
 
 # %% ../../nbs/84_alleles.ipynb #bb2e1b31
 from typing import NamedTuple

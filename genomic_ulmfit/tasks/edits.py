@@ -18,6 +18,7 @@ from ..model.windows import map_in_threads
 from ..nets.states import States, join_states, run_encoder, select_states
 from ..seq.numbers import ragged_ranges
 from .alleles import Edit, moved_on, on_other_strand
+from ..text.kmers import KmerTokenizer
 
 # %% ../../nbs/85_edits.ipynb #52db51a8
 class Reading(NamedTuple):
