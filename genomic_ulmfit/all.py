@@ -19,7 +19,8 @@ __all__ = ['InputError', 'Alphabet', 'DNA', 'PROTEIN', 'encode_bases', 'decode_b
            'Sample', 'classify_files', 'read_agents', 'fit_confusion', 'screen_sample', 'compare', 'write_screen',
            'calibrate_taxa', 'screen_files', 'write_sample_page', 'Trimmer', 'cluster_client', 'Workers',
            'classify_files_on', 'evaluate', 'evaluate_targets', 'judged_json', 'write_targets_page', 'predict_file',
-           'embed_file', 'run_demo']
+           'embed_file', 'score_variants', 'VariantScores', 'read_variants', 'annotate_variants', 'letter_log_probs',
+           'sequence_log_probs', 'run_demo']
 
 # %% ../nbs/99_all.ipynb #c64e7e8f
 import random
@@ -34,6 +35,7 @@ from fastai.torch_core import set_seed
 
 from .demo.run import run_demo
 from .model.folder import pretrained_models
+from .model.likelihood import letter_log_probs, sequence_log_probs
 from genomic_ulmfit.model.model import (
     GenomeModel, LanguageModel, Predictor, load_genome_model, load_model, load_predictor,
 )
@@ -80,7 +82,10 @@ from .tasks.embed import embed_file
 from .tasks.evaluate import evaluate
 from .tasks.evaluate_targets import evaluate_targets, judged_json
 from .tasks.predict import predict_file
+from .tasks.annotate import annotate_variants
 from .tasks.targets_page import write_targets_page
+from .tasks.variants import VariantScores, score_variants
+from .tasks.vcf import read_variants
 from .text.block import SequenceBlock
 from .text.corpus import SAMPLE, GenomeCorpus
 from .text.kmers import KmerTokenizer
@@ -120,5 +125,7 @@ _all_ = [
     "TaxonModel", "rank_figures", "calibrate", "Sample",
     "classify_files", "read_agents", "fit_confusion", "screen_sample", "compare", "write_screen", "calibrate_taxa",
     "screen_files", "write_sample_page", "Trimmer", "cluster_client", "Workers", "classify_files_on", "evaluate",
-    "evaluate_targets", "judged_json", "write_targets_page", "predict_file", "embed_file", "run_demo",
+    "evaluate_targets", "judged_json", "write_targets_page", "predict_file", "embed_file",
+    "score_variants", "VariantScores", "read_variants", "annotate_variants", "letter_log_probs",
+    "sequence_log_probs", "run_demo",
 ]
