@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['header_faults']
 
-# %% ../../nbs/86_header.ipynb #f840269a
+# %% ../../nbs/86_header.ipynb #a5033783
 import re
 
-# %% ../../nbs/86_header.ipynb #a6200ba0
+# %% ../../nbs/86_header.ipynb #d24069ce
 # The reserved keys of INFO and FORMAT, Number and Type (VCF 4.3, tables 1 and 2)
 _INFO = {
     "AA": "1 String", "AC": "A Integer", "AD": "R Integer", "ADF": "R Integer", "ADR": "R Integer",
@@ -30,7 +30,7 @@ _SYMBOL = re.compile(r"(DEL|INS|DUP|INV|CNV)(:[^\s:]+)*|CN\d+|NON_REF|\*|[RYSWKM
 _URL = re.compile(r"<?(file:///?|(ftp|https?)://(?=[^/:]*[A-Za-z.])[^\s/:]+(:\d+)?)(/\S*)?>?")
 _FIELD = re.compile(r'([^=,]+)=("(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^,]*)(?:,|$)')
 
-# %% ../../nbs/86_header.ipynb #ee87c07a
+# %% ../../nbs/86_header.ipynb #4541d139
 def _fields(value: str) -> dict[str, str]:
     "The fields of a header line in angle brackets, with their quotes, in order."
     return {key.strip(): text for key, text in _FIELD.findall(value[1:-1])}
@@ -48,11 +48,12 @@ def _wrong_definition(kind: str, fields: dict[str, str], version: str) -> str | 
     if known and f"{number} {fields.get('Type')}" != known: return f"{name} is reserved for {known}"
     return None
 
-# %% ../../nbs/86_header.ipynb #24ea13b9
+# %% ../../nbs/86_header.ipynb #949e394f
 def _wrong_names(kind: str, fields: dict[str, str], version: str) -> str | None:
     "What is wrong with a symbol, a contig, a sample or a pedigree."
     name, old = fields.get("ID", ""), version < "VCFv4.3"
-    if kind == "ALT" and old and not _SYMBOL.fullmatch(name): return f"there is no symbol {name}"
+    custom = not old and not re.search(r"[\s:]", name)  # since 4.3 symbols can have names of their own
+    if kind == "ALT" and not custom and not _SYMBOL.fullmatch(name): return f"there is no symbol {name}"
     if kind == "META" and fields.get("Values", "[")[0] != "[": return "Values have no brackets"
     if kind in ("contig", "SAMPLE") and not old and re.search(r"[\s*]|^$", name): return f"{name!r} is no name"
     if kind == "SAMPLE" and old and "Genomes" not in fields: return "a sample names no Genomes"
@@ -69,7 +70,7 @@ def _wrong_text(kind: str, value: str) -> str | None:
     if kind in ("assembly", "pedigreeDB") and not _URL.fullmatch(value): return f"{value} is no URL"
     return None
 
-# %% ../../nbs/86_header.ipynb #82b0cc68
+# %% ../../nbs/86_header.ipynb #1fe4a7f4
 def header_faults(
     lines: list[str],  # of the header, each with its `##`
 ) -> list[str]:  # one text a line that is wrong
