@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ROW', 'record_rows', 'read_variants', 'AlleleTexts', 'allele_texts', 'scored_line', 'scored_header']
 
-# %% ../../nbs/86_vcf.ipynb #5ea80114
+# %% ../../nbs/86_vcf.ipynb #5cce15b9
 import gzip
 import re
 import shutil
@@ -27,8 +27,8 @@ from ..seq.reference import import_pysam
 from .variants import VariantScores
 from .vcf_header import header_faults
 
-# %% ../../nbs/86_vcf.ipynb #b41bd8cb
-_UNSAID = re.compile(rb"[=,:]-21474836(?:4[1-8])[;,:\t\n]")  # integers that stand for other things in BCF
+# %% ../../nbs/86_vcf.ipynb #753f171f
+_UNSAID = re.compile(rb"[=,:]-21474836(?:4[1-9]|[5-9]\d)[;,:\t\n]")  # integers that stand for other things in BCF
 
 
 def check_text(path):
@@ -43,7 +43,7 @@ def check_text(path):
             warnings.warn(f"{path}: an integer is below those of a VCF: read as missing", stacklevel=2)
     if last[-1:] != b"\n": warnings.warn(f"{path}: the last line has no end: is the file whole?", stacklevel=2)
 
-# %% ../../nbs/86_vcf.ipynb #583a3f92
+# %% ../../nbs/86_vcf.ipynb #46d32fa6
 _FAULTS = 5  # of a header that are shown
 
 
@@ -96,7 +96,7 @@ def records_of(
         problem = f"can't be read after {number:,} records ({' '.join(str(error).split())})"
         raise InputError(path, problem, "Repair or re-export the file") from error
 
-# %% ../../nbs/86_vcf.ipynb #6113e876
+# %% ../../nbs/86_vcf.ipynb #287a7a1e
 ROW = ["chrom", "pos", "id", "ref", "alt", "alt_index"]
 
 
@@ -116,7 +116,7 @@ def read_variants(
     "All variants of a file, a row an alternative allele. Raises `InputError` for what isn't one."
     with open_variants(path) as file: return pd.DataFrame(record_rows(records_of(path, file)), columns=ROW)
 
-# %% ../../nbs/86_vcf.ipynb #b0814d78
+# %% ../../nbs/86_vcf.ipynb #a426b4e6
 def number_text(number: float) -> str:
     "A number with six digits, `.` where there is none."
     return "." if np.isnan(number) else f"{number:.6g}"
@@ -147,7 +147,7 @@ def header_lines(
     made_by = [f"##genomic_ulmfit=<ID=scores,{fields}>"] if about else []
     return [*(text.format(key, *what) for key, what in _DESCRIPTIONS.items()), *made_by]
 
-# %% ../../nbs/86_vcf.ipynb #80cffed6
+# %% ../../nbs/86_vcf.ipynb #35f4d774
 class AlleleTexts(NamedTuple):
     "What is written of each row of scores."
 
@@ -180,7 +180,7 @@ def _effects(allele: str, names: list[str], before: np.ndarray, after: np.ndarra
     numbers = zip(names, before, after, after - before)
     return ["|".join([allele, name, *map(number_text, each)]) for name, *each in numbers]
 
-# %% ../../nbs/86_vcf.ipynb #facd4e53
+# %% ../../nbs/86_vcf.ipynb #2efbccd9
 def scored_line(
     line: str,  # of a record, as pysam writes it
     texts: AlleleTexts,
@@ -205,7 +205,7 @@ def scored_header(
     lines = [line for line in header.splitlines() if line and not line.startswith(old)]
     return "\n".join([*lines[:-1], *header_lines(about), lines[-1]]) + "\n"
 
-# %% ../../nbs/86_vcf.ipynb #052e6433
+# %% ../../nbs/86_vcf.ipynb #2395a7b8
 class VcfWriter:
     "Writes lines of a VCF, packed where that is asked."
 
