@@ -2,8 +2,8 @@
 
     python benchmarks/run.py NAME [--quick] [--json FILE]
 
-NAME is one of start, read, tokenise, load, train, predict, words, classify, growth, taxa-growth. One JSON line
-per measurement; product and baseline are timed in turns in one process. `--quick` ends within 50 seconds on two cores.
+NAME is one of start, read, tokenise, load, train, predict, words, classify, growth, taxa-growth, variants. One JSON
+line per measurement; product and baseline are timed in turns in one process. `--quick` ends within 50 seconds on two cores.
 Nothing of ../shared is needed.
 """
 
@@ -14,7 +14,19 @@ import warnings
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-NAMES = ("start", "read", "tokenise", "load", "train", "predict", "words", "classify", "growth", "taxa-growth")
+NAMES = (
+    "start",
+    "read",
+    "tokenise",
+    "load",
+    "train",
+    "predict",
+    "words",
+    "classify",
+    "growth",
+    "taxa-growth",
+    "variants",
+)
 
 
 def main(argv=None):

@@ -30,7 +30,7 @@ def bench(*args):
 
 
 @pytest.mark.parametrize(
-    "name", ["start", "read", "tokenise", "load", "train", "predict", "classify", "growth", "taxa-growth"]
+    "name", ["start", "read", "tokenise", "load", "train", "predict", "classify", "growth", "taxa-growth", "variants"]
 )
 def test_quick_benchmark(name, tmp_path):
     done = bench(name, "--quick", "--json", str(tmp_path / "lines"))
