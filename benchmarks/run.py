@@ -3,8 +3,8 @@
     python benchmarks/run.py NAME [--quick] [--json FILE]
 
 NAME is one of start, read, tokenise, load, train, predict, words, classify, growth, taxa-growth, variants. One JSON
-line per measurement; product and baseline are timed in turns in one process. `--quick` ends within 50 seconds on two cores.
-Nothing of ../shared is needed.
+line per measurement; product and baseline are timed in turns in one process. `--quick` ends within 50 seconds on two
+cores. Nothing of ../shared is needed.
 """
 
 import argparse

@@ -85,7 +85,7 @@ from .tasks.predict import predict_file
 from .tasks.annotate import annotate_variants
 from .tasks.targets_page import write_targets_page
 from .tasks.variants import VariantScores, score_variants
-from .tasks.vcf import read_variants
+from .tasks.variant_files import read_variants
 from .text.block import SequenceBlock
 from .text.corpus import SAMPLE, GenomeCorpus
 from .text.kmers import KmerTokenizer

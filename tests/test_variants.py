@@ -20,8 +20,8 @@ from genomic_ulmfit.nets.heads import classifier
 from genomic_ulmfit.seq.alphabet import DNA
 from genomic_ulmfit.seq.errors import InputError
 from genomic_ulmfit.tasks.annotate import annotate_variants
+from genomic_ulmfit.tasks.variant_files import read_variants
 from genomic_ulmfit.tasks.variants import score_variants
-from genomic_ulmfit.tasks.vcf import read_variants
 from genomic_ulmfit.text.kmers import KmerTokenizer
 from genomic_ulmfit.text.task import Classes
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['model_facts', 'run_facts', 'Annotated', 'renaming', 'annotate_variants']
 
-# %% ../../nbs/86_vcf_annotated.ipynb #f1a1fee1
+# %% ../../nbs/86_vcf_annotated.ipynb #f3fe4f36
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -28,11 +28,11 @@ from .alleles import OK, REF_MISMATCH, SWAPPED
 from .background import Background, draw_background, five_around
 from .edits import likelihood_ratios
 from .placing import Contig, mismatch
+from .variant_files import ROW, open_variants, record_rows, records_of
 from .variants import VariantScorer, VariantScores
-from .vcf import ROW, allele_texts, open_variants, record_rows, records_of, scored_header
-from .vcf import scored_line, written_variants
+from .vcf import allele_texts, scored_header, scored_line, written_variants
 
-# %% ../../nbs/86_vcf_annotated.ipynb #eb35d5cf
+# %% ../../nbs/86_vcf_annotated.ipynb #6f834b01
 @patch
 def to_frame(
     self: VariantScores,
@@ -83,7 +83,7 @@ def to_anndata(
     layers = {"ref": self.ref, "alt": self.alt}
     return AnnData(self.diff.astype(np.float32), obs=obs, var=pd.DataFrame(index=self.names), layers=layers)
 
-# %% ../../nbs/86_vcf_annotated.ipynb #9b4c2e70
+# %% ../../nbs/86_vcf_annotated.ipynb #b859d69d
 def model_facts(
     model,  # a loaded model, its folder or name, or None
 ) -> str | None:
@@ -124,7 +124,7 @@ class Annotated:
         if not self.first_mismatch: return text
         return f"{text}\nfirst ref_mismatch: {': '.join(self.first_mismatch)}. Is it the wrong reference?"
 
-# %% ../../nbs/86_vcf_annotated.ipynb #009eff37
+# %% ../../nbs/86_vcf_annotated.ipynb #c6f68e3d
 _BLOCK = 1_000  # records that are scored together
 
 
@@ -169,7 +169,7 @@ def _check_scored(path, done: Annotated):
     remedy = "Where contigs have other names give --rename, a table of both names"
     raise InputError(path, f"no allele could be scored ({counts})", remedy)
 
-# %% ../../nbs/86_vcf_annotated.ipynb #85d82bf7
+# %% ../../nbs/86_vcf_annotated.ipynb #cad860d8
 def renaming(
     source,  # a table of two columns without header, or a dict: name in the variants, name in the reference; or None
 ) -> dict[str, str]:
@@ -200,7 +200,7 @@ class _Table:
     def close(self):
         if self.writer: self.writer.close()
 
-# %% ../../nbs/86_vcf_annotated.ipynb #895a2360
+# %% ../../nbs/86_vcf_annotated.ipynb #6383e578
 def annotate_variants(
     model,  # a predictor or a language model, its folder or name
     reference,  # FASTA or GenBank file
@@ -244,7 +244,7 @@ def annotate_variants(
         _check_scored(variants, done)
     return done
 
-# %% ../../nbs/86_vcf_annotated.ipynb #cb751d8d
+# %% ../../nbs/86_vcf_annotated.ipynb #9932af56
 def _background(scorer: VariantScorer, places: int, seed: int) -> Background | None:
     "Random changes on the scorer's reference, read as it reads variants."
     if not places: return None

@@ -21,6 +21,7 @@ from .alleles import N_IN_WINDOW, SWAPPED, Edit
 from .edits import Reading, likelihood_ratios
 from .placing import MISMATCH, Contig, Placed, check_variants, place_variants
 from .predicted import predicted_changes
+from .variant_files import read_variants
 
 # %% ../../nbs/86_variants.ipynb #cde3190a
 class VariantScores(NamedTuple):
@@ -161,7 +162,7 @@ class VariantScorer:
 def score_variants(
     model,  # a predictor, a language model, or the name or folder of one
     reference,  # FASTA or GenBank file, codes by contig, or a `Reference`
-    variants: pd.DataFrame,  # chrom, pos (from 1 on), ref, alt; id if need be. Of a VCF: `read_variants`
+    variants,  # a VCF or BCF file, or a table with chrom, pos (from 1 on), ref, alt, and id if need be
     *,
     lm=None,  # a language model beside a predictor
     window: int | None = None,  # letters read around a variant: of a predictor what it learned from, of an lm 480
@@ -180,4 +181,5 @@ def score_variants(
     """
     how = {"on_ref_mismatch": on_ref_mismatch, "max_allele": max_allele, "circular": circular}
     scorer = VariantScorer(model, reference, lm, window, targets, both_strands, phases, **how)
-    return scorer.score(variants)
+    if isinstance(variants, pd.DataFrame): return scorer.score(variants)
+    return scorer.score(read_variants(variants), variants)

@@ -19,7 +19,7 @@ from genomic_ulmfit.report.baselines import MarkovChain
 from genomic_ulmfit.seq.alphabet import DNA
 from genomic_ulmfit.seq.numbers import kmer_numbers
 from genomic_ulmfit.seq.records import read_sequences
-from genomic_ulmfit.tasks.vcf import open_variants
+from genomic_ulmfit.tasks.variant_files import open_variants
 
 CODON = amino_acids_of_codons()
 
