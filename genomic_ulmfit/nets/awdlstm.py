@@ -191,7 +191,7 @@ class WeightDropLSTM(nn.Module):
         w_hh: torch.Tensor = self.weight_hh_l0_raw
         if self.training and self.weight_p: w_hh = w_hh * dropout_bytes(w_hh, self.weight_p)
         if self._is_large(x): return self._matrix_products(x, w_hh)
-        return self._fused(x, self._zeros(x), w_hh)[0]
+        return self._fused(x, None, w_hh)[0]
 
     def from_state(
         self,
@@ -199,7 +199,7 @@ class WeightDropLSTM(nn.Module):
         state: tuple[torch.Tensor, torch.Tensor] | None = None,  # hidden and cell, (1, batch, n_out), or zeros
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:  # (batch, positions, n_out), and the state after them
         "Outputs from a state on, without dropout."
-        return self._fused(x, state or self._zeros(x), self.weight_hh_l0_raw)
+        return self._fused(x, state, self.weight_hh_l0_raw)
 
     def _is_large(self, x) -> bool:
         "Whether `_LargeLSTM` is the faster way: training on a CPU in bfloat16, and many weights."
@@ -211,14 +211,11 @@ class WeightDropLSTM(nn.Module):
         inputs = (x, layer.weight_ih_l0, w_hh, layer.bias_ih_l0 + layer.bias_hh_l0)
         return _LargeLSTM.apply(*(tensor.to(torch.get_autocast_dtype("cpu")) for tensor in inputs))
 
-    def _zeros(self, x):
-        zeros = x.new_zeros(1, x.shape[0], self.module.hidden_size)
-        return zeros, zeros
-
     def _fused(self, x, state, w_hh):
+        zeros = x.new_zeros(1, x.shape[0], self.module.hidden_size)
         weights = [self.module.weight_ih_l0, w_hh, self.module.bias_ih_l0, self.module.bias_hh_l0]
         # has biases, layers, dropout between them, training, bidirectional, batch first
-        outputs, *state = torch.lstm(x, state, weights, True, 1, 0.0, self.training, False, True)
+        outputs, *state = torch.lstm(x, state or (zeros, zeros), weights, True, 1, 0.0, self.training, False, True)
         return outputs, tuple(state)
 
 # %% ../../nbs/21_awdlstm.ipynb #bd12e4df

@@ -6,9 +6,11 @@
 __all__ = ['States', 'run_encoder', 'select_states', 'join_states']
 
 # %% ../../nbs/24_states.ipynb #04b7a692
+from typing import cast
+
 import torch
 
-from .awdlstm import AWDLSTM
+from .awdlstm import AWDLSTM, WeightDropLSTM
 
 # %% ../../nbs/24_states.ipynb #d9db15e8
 States = list[tuple[torch.Tensor, torch.Tensor]]  # hidden and cell of each layer, (1, batch, units)
@@ -25,7 +27,8 @@ def run_encoder(
     outputs = encoder.embed(ids)
     if states and not ids.shape[1]: return outputs, states
     after = []
-    for layer, rnn in enumerate(encoder.rnns):
+    layers = cast(list[WeightDropLSTM], list(encoder.rnns))
+    for layer, rnn in enumerate(layers):
         outputs, state = rnn.from_state(outputs, states[layer] if states else None)
         after.append(state)
     return outputs, after
@@ -43,4 +46,5 @@ def join_states(
     parts: list[States],
 ) -> States:
     "States of several batches as one, row after row."
-    return [tuple(torch.cat(same, 1) for same in zip(*layers)) for layers in zip(*parts)]
+    joined = lambda layers, which: torch.cat([state[which] for state in layers], 1)
+    return [(joined(layers, 0), joined(layers, 1)) for layers in zip(*parts)]

@@ -7,6 +7,7 @@ __all__ = ['import_pysam', 'Reference']
 
 # %% ../../nbs/06_reference.ipynb #c21e8ead
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class Reference:
     ):
         self.where = source if isinstance(source, (str, Path)) else "the reference"
         self.alphabet = alphabet
-        self._indexed = None
+        self._indexed: Any = None  # of pysam
         self._held: dict[str, np.ndarray] = {}
         if not isinstance(source, (str, Path)): self._held = {name: alphabet.as_codes(c) for name, c in source.items()}
         elif Path(f"{source}.fai").exists(): self._indexed = import_pysam(source).FastaFile(str(source))

@@ -114,4 +114,4 @@ def on_other_strand(
     alphabet: Alphabet,
 ) -> Edit:
     "The change as the other strand has it."
-    return Edit(n_letters - edit.first - edit.n_ref, edit.n_ref, alphabet.reverse_complement(edit.alt))
+    return Edit(n_letters - edit.first - edit.n_ref, edit.n_ref, alphabet.complements[edit.alt[::-1]])

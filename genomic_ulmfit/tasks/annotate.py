@@ -8,8 +8,8 @@ __all__ = ['model_facts', 'run_facts', 'Annotated', 'renaming', 'annotate_varian
 # %% ../../nbs/86_vcf_annotated.ipynb #f3fe4f36
 import json
 from collections import Counter
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -228,11 +228,9 @@ def annotate_variants(
     with ExitStack() as stack:
         file = stack.enter_context(open_variants(variants))
         stream = stack.enter_context(written_variants(out))
-        rows = _Table(stack.enter_context(written(table)), done.facts) if table else None
-        if rows: stack.callback(rows.close)
+        rows = stack.enter_context(closing(_Table(stack.enter_context(written(table)), done.facts))) if table else None
         stream.write(scored_header(str(file.header), done.facts))
-        records = records_of(variants, file)
-        while block := list(islice(records, _BLOCK)):
+        for block in _blocks(records_of(variants, file)):
             given = pd.DataFrame(record_rows(block), columns=ROW)
             scores = scorer.score(given.assign(chrom=given["chrom"].replace(new_names)), variants)
             calibrated = _calibrated(scorer, background, scores)
@@ -253,6 +251,11 @@ def _background(scorer: VariantScorer, places: int, seed: int) -> Background | N
     how = {"reading": scorer.reading, "both_strands": scorer.both_strands, "phases": scorer.phases}
     ratios = lambda name, edits: likelihood_ratios(scorer.lm, scorer.reference.codes(name), edits, **how)[:, 0]
     return draw_background(scorer.reference, ratios, places, seed)
+
+
+def _blocks(records: Iterator) -> Iterator[list]:
+    "Records, some at a time."
+    while block := list(islice(records, _BLOCK)): yield block
 
 
 def _write_block(stream, block: list, scores: VariantScores, calibrated):

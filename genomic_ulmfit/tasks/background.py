@@ -31,8 +31,8 @@ def kinds_of(
     number = lambda letters, new: np.where(letters < 0, -1, letters * n + new)
     here = number(kmer_numbers(codes, codes.shape[1], n)[:, 0], alt)
     if not alphabet.has_strands: return here
-    there = number(kmer_numbers(alphabet.reverse_complement(codes), codes.shape[1], n)[:, 0], alphabet.complements[alt])
-    return np.minimum(here, there)
+    other = alphabet.complements[codes[:, ::-1]]
+    return np.minimum(here, number(kmer_numbers(other, codes.shape[1], n)[:, 0], alphabet.complements[alt]))
 
 
 def middles(codes: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from ..model.embedding import encoder_of
 from ..model.likelihood import check_covers, decoded_letters, new_letters, words_that_cover
 from ..model.model import LanguageModel
 from ..model.windows import map_in_threads
@@ -79,7 +80,7 @@ def read_windows(
     "What the network makes of windows of the reference."
     tensor = torch.from_numpy(codes).to(lm.device)
     ids = lm.tokenizer.batch(tensor)
-    encoder = lm.model[0]
+    encoder = encoder_of(lm.model)
     outputs, states = run_encoder(encoder, ids[:, : 1 + first_word])
     kept, parts = [states], [outputs[:, -1:]]
     for word in range(1 + first_word, ids.shape[1] - 1, _BLOCK):
@@ -138,7 +139,7 @@ def changed_log_probs(
     tensor = torch.from_numpy(codes[order]).to(lm.device)
     ids = lm.tokenizer.batch(tensor)[:, 1:]
     before = read.outputs[start[order], torch.from_numpy(block[order] * _BLOCK).to(lm.device)][:, None]
-    outputs = torch.cat([before, run_encoder(lm.model[0], ids[:, :-1], states)[0]], 1)
+    outputs = torch.cat([before, run_encoder(encoder_of(lm.model), ids[:, :-1], states)[0]], 1)
     found = np.empty(codes.shape, np.float32)
     found[order] = new_letters(decoded_letters(lm, outputs, tensor), lm.tokenizer).cpu().numpy()
     return found
@@ -255,7 +256,7 @@ def likelihood_ratios(
     check_covers(lm.tokenizer)
     total, views = np.zeros((len(edits), 2)), np.zeros((len(edits), 1))
     for reverse in (False, True) if both_strands else (False,):
-        strand = Strand(lm.alphabet.reverse_complement(codes) if reverse else codes, circular)
+        strand = Strand(lm.alphabet.complements[codes[::-1]] if reverse else codes, circular)
         placed = [on_other_strand(edit, len(codes), lm.alphabet) for edit in edits] if reverse else edits
         placed = [moved_on(edit, strand.codes, circular) for edit in placed]
         read = partial(_ratios_in_view, lm=lm, strand=strand, edits=placed, reading=reading)

@@ -8,7 +8,7 @@ __all__ = ['VariantScores', 'two_models', 'targets_of', 'strands_of', 'VariantSc
 # %% ../../nbs/86_variants.ipynb #a78cde37
 from collections import Counter
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,9 @@ from ..model.model import GenomeModel, LanguageModel, Predictor, load_model
 from ..seq.alphabet import check_alphabet
 from ..seq.errors import InputError, check_number
 from ..seq.reference import Reference
-from .alleles import N_IN_WINDOW, SWAPPED, Edit
+from .alleles import SWAPPED, Edit
 from .edits import Reading, likelihood_ratios
-from .placing import MISMATCH, Contig, Placed, check_variants, place_variants
+from .placing import MISMATCH, Placed, check_variants, place_variants
 from .predicted import predicted_changes
 from .variant_files import read_variants
 
@@ -62,7 +62,7 @@ def two_models(
         raise InputError("the model", f"is a {each.kind}, not {name}", f"Give {name}")
     if loaded[0] is None and loaded[1] is None:
         raise InputError("the model", "there is none", "Give a predictor, a language model, or both")
-    return loaded[0], loaded[1]
+    return cast(Predictor | None, loaded[0]), cast(LanguageModel | None, loaded[1])
 
 # %% ../../nbs/86_variants.ipynb #2bf5fcd5
 def targets_of(
@@ -85,6 +85,13 @@ def strands_of(model: GenomeModel) -> bool:
     return model.alphabet.has_strands and not getattr(model, "stranded", False)
 
 # %% ../../nbs/86_variants.ipynb #e34e1d90
+def _as_written(found: dict[str, np.ndarray], swapped: np.ndarray) -> tuple[np.ndarray, ...]:
+    "Answers for the alleles and ratios as the variants have them: turned where the reference has the alternative."
+    turned = swapped[:, None]
+    ref, alt = (np.where(turned, found[b], found[a]) for a, b in (("ref", "alt"), ("alt", "ref")))
+    return ref, alt, np.where(turned, -found["llr"], found["llr"]) + 0.0  # no -0
+
+
 class VariantScorer:
     "Scores tables of variants with one or two models on one reference; parameters as of `score_variants`."
 
@@ -120,22 +127,10 @@ class VariantScorer:
     ) -> VariantScores:
         "Scores of variants, a row each. Raises as `score_variants` does."
         table = check_variants(table, where)
-        placed = place_variants(table, self.reference, where=where, **self.placing)
-        placed = [self._near(each, chrom) for each, chrom in zip(placed, table["chrom"])]
-        found = self._scored(table, placed)
-        swapped = np.array([each.status == SWAPPED for each in placed], bool)
-        ref = np.where(swapped[:, None], found["alt"], found["ref"])
-        alt = np.where(swapped[:, None], found["ref"], found["alt"])
-        llr = np.where(swapped[:, None], -found["llr"], found["llr"]) + 0.0  # no -0
+        placed = place_variants(table, self.reference, reach=self.reach, where=where, **self.placing)
         table["status"] = [each.status for each in placed]
+        ref, alt, llr = _as_written(self._scored(table, placed), (table["status"] == SWAPPED).to_numpy())
         return VariantScores(table, ref, alt, self.names, llr[:, 0], llr[:, 1])
-
-    def _near(self, placed: Placed, chrom: str) -> Placed:
-        "The same, unless there are unknown letters near it."
-        if placed.edit is None: return placed
-        contig = Contig(self.reference.codes(chrom), chrom in self.placing["circular"])
-        first, end = placed.edit.first - self.reach, placed.edit.first + placed.edit.n_ref + self.reach
-        return Placed(N_IN_WINDOW) if contig.has_unknown(first, end, self.reference.alphabet) else placed
 
     def _scored(self, table: pd.DataFrame, placed: list[Placed]) -> dict[str, np.ndarray]:
         "Answers for the reference and for the edits, and likelihood ratios; NaN where there is no edit."

@@ -13,7 +13,7 @@ import re
 _INFO = {
     "AA": "1 String", "AC": "A Integer", "AD": "R Integer", "ADF": "R Integer", "ADR": "R Integer",
     "AF": "A Float", "AN": "1 Integer", "BQ": "1 Float", "CIGAR": "A String",
-    "DB": "0 Flag", "DP": "1 Integer", "END": "1 Integer", "H2": "0 Flag", "H3": "0 Flag", "MQ": "1 Float",
+    "DB": "0 Flag", "DP": "1 Integer", "END": "1 Integer", "H2": "0 Flag", "H3": "0 Flag",
     "MQ0": "1 Integer", "NS": "1 Integer", "SOMATIC": "0 Flag", "VALIDATED": "0 Flag", "1000G": "0 Flag",
 }
 _FORMAT = {
