@@ -48,7 +48,7 @@ def add_arguments(parser):
 # %% ../../nbs/cli/75_variants.ipynb #653b4753
 def show_records(records: int):
     "The number of records so far, on a terminal."
-    if sys.stderr.isatty(): print(f"\r{records:,} records", end="", file=sys.stderr)
+    if sys.stderr.isatty(): print(f"\r{records:,} records", end="\r", file=sys.stderr)
 
 
 def run(args):

@@ -9,11 +9,11 @@ __all__ = ['header_faults']
 import re
 
 # %% ../../nbs/85_header.ipynb #d24069ce
-# The reserved keys of INFO and FORMAT, Number and Type (VCF 4.3, tables 1 and 2)
+# The reserved keys of INFO and FORMAT: Number, then the Type, of MQ either of two (VCF 4.3, tables 1 and 2)
 _INFO = {
     "AA": "1 String", "AC": "A Integer", "AD": "R Integer", "ADF": "R Integer", "ADR": "R Integer",
     "AF": "A Float", "AN": "1 Integer", "BQ": "1 Float", "CIGAR": "A String",
-    "DB": "0 Flag", "DP": "1 Integer", "END": "1 Integer", "H2": "0 Flag", "H3": "0 Flag",
+    "DB": "0 Flag", "DP": "1 Integer", "END": "1 Integer", "H2": "0 Flag", "H3": "0 Flag", "MQ": "1 Float Integer",
     "MQ0": "1 Integer", "NS": "1 Integer", "SOMATIC": "0 Flag", "VALIDATED": "0 Flag", "1000G": "0 Flag",
 }
 _FORMAT = {
@@ -45,8 +45,9 @@ def _wrong_definition(kind: str, fields: dict[str, str], version: str) -> str | 
     order = _ORDER.get(kind, "ID Number Type Description").split()
     if [key for key in fields if key in order] != [key for key in order if key in fields]: return "the order is wrong"
     known = _RESERVED.get(kind, {}).get(name)
-    if known and f"{number} {fields.get('Type')}" != known: return f"{name} is reserved for {known}"
-    return None
+    if not known: return None
+    right = known.split()[0] == number and fields.get("Type") in known.split()[1:]
+    return None if right else f"{name} is reserved for {known}"
 
 # %% ../../nbs/85_header.ipynb #949e394f
 def _wrong_names(kind: str, fields: dict[str, str], version: str) -> str | None:
