@@ -369,7 +369,9 @@ def test_random_changes_are_taken_off(lm, reference, tmp_path):
     write_vcf(tmp_path / "in.vcf", ROWS)
     annotate_variants(lm, reference, tmp_path / "in.vcf", tmp_path / "out.vcf", neutral=200)
     calibrated = values(tmp_path / "out.vcf", "GU_LLR_CAL")
-    assert calibrated[0][0] is not None
+    scored = values(tmp_path / "out.vcf", "GU_LLR")
+    assert calibrated[0][0] not in (None, scored[0][0])
+    assert calibrated[2][0] - scored[2][0] == calibrated[3][0] - scored[3][0]  # one place, one mean
     assert calibrated[4] == (None, None)  # no single letters
     assert "random_changes" in (tmp_path / "out.vcf").read_text()
 
