@@ -314,11 +314,12 @@ def test_bcftools_reads_what_is_written(model, lm, reference, tmp_path):
     )
     effects = values(tmp_path / "out.vcf.gz", "GU_EFF")
     assert effects[1] is None
-    allele, target, before, after, difference = effects[0][0].split("|")
+    allele, target, before, after, difference, direction = effects[0][0].split("|")
     assert (allele, target) == (ROWS[0][2], "no")
     assert float(after) - float(before) == pytest.approx(float(difference), abs=1e-5)
+    assert direction == ("increase" if float(difference) > 0 else "decrease")
     header = str(pysam.VariantFile(str(tmp_path / "out.vcf.gz")).header)
-    assert "Format: ALLELE|TARGET|REF|ALT|DIFF" in header
+    assert "Format: ALLELE|TARGET|REF|ALT|DIFF|Consequence" in header
     assert '##genomic_ulmfit=<ID=scores,model="Predictor"' in header
 
 

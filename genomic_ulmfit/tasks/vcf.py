@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['AlleleTexts', 'allele_texts', 'scored_line', 'scored_header']
 
-# %% ../../nbs/86_vcf.ipynb #5740af4c
+# %% ../../nbs/86_vcf.ipynb #42533fac
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +20,7 @@ from ..seq.files import written
 from ..seq.reference import import_pysam
 from .variants import VariantScores
 
-# %% ../../nbs/86_vcf.ipynb #49220b56
+# %% ../../nbs/86_vcf.ipynb #c1d13e58
 def number_text(number: float) -> str:
     "A number with six digits, `.` where there is none."
     return "." if np.isnan(number) else f"{number:.6g}"
@@ -38,7 +38,7 @@ _DESCRIPTIONS = {
     "GU_LLR_CAL": ("A", "Float", "GU_LLR minus the mean of random changes of the same five letters"),
     "GU_MAXDIFF": ("A", "Float", "Largest difference of a target of the predictor, alternative minus reference"),
     "GU_MAXTARGET": ("A", "String", "Target that has GU_MAXDIFF"),
-    "GU_EFF": (".", "String", "Predicted effects. Format: ALLELE|TARGET|REF|ALT|DIFF"),
+    "GU_EFF": (".", "String", "Predicted effects. Format: ALLELE|TARGET|REF|ALT|DIFF|Consequence"),
 }
 
 
@@ -51,7 +51,7 @@ def header_lines(
     made_by = [f"##genomic_ulmfit=<ID=scores,{fields}>"] if about else []
     return [*(text.format(key, *what) for key, what in _DESCRIPTIONS.items()), *made_by]
 
-# %% ../../nbs/86_vcf.ipynb #c6be98db
+# %% ../../nbs/86_vcf.ipynb #e177e0e3
 class AlleleTexts(NamedTuple):
     "What is written of each row of scores."
 
@@ -82,9 +82,12 @@ def allele_texts(
 def _effects(allele: str, names: list[str], before: np.ndarray, after: np.ndarray) -> list[str]:
     "Entries of GU_EFF of an allele."
     numbers = zip(names, before, after, after - before)
-    return ["|".join([allele, name, *map(number_text, each)]) for name, *each in numbers]
+    return ["|".join([allele, name, *map(number_text, each), _DIRECTION[np.sign(each[2])]]) for name, *each in numbers]
 
-# %% ../../nbs/86_vcf.ipynb #2344344e
+
+_DIRECTION = {-1: "decrease", 0: "none", 1: "increase"}  # split-vep wants a field Consequence
+
+# %% ../../nbs/86_vcf.ipynb #c126fd24
 def scored_line(
     line: str,  # of a record, as pysam writes it
     texts: AlleleTexts,
@@ -109,7 +112,7 @@ def scored_header(
     lines = [line for line in header.splitlines() if line and not line.startswith(old)]
     return "\n".join([*lines[:-1], *header_lines(about), lines[-1]]) + "\n"
 
-# %% ../../nbs/86_vcf.ipynb #a0790932
+# %% ../../nbs/86_vcf.ipynb #dbaf024f
 class VcfWriter:
     "Writes lines of a VCF, packed where that is asked."
 
