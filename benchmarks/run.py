@@ -2,9 +2,9 @@
 
     python benchmarks/run.py NAME [--quick] [--json FILE]
 
-NAME is one of start, read, tokenise, load, train, predict, words, classify, growth, taxa-growth, variants. One JSON
-line per measurement; product and baseline are timed in turns in one process. `--quick` ends within 50 seconds on two
-cores. Nothing of ../shared is needed.
+NAME is one of start, read, tokenise, load, train, predict, words, classify, growth, taxa-growth, variants,
+mutagenesis. One JSON line per measurement; product and baseline are timed in turns in one process. `--quick` ends
+within 50 seconds on two cores. Nothing of ../shared is needed.
 """
 
 import argparse
@@ -26,6 +26,7 @@ NAMES = (
     "growth",
     "taxa-growth",
     "variants",
+    "mutagenesis",
 )
 
 

@@ -20,7 +20,9 @@ __all__ = ['InputError', 'Alphabet', 'DNA', 'PROTEIN', 'encode_bases', 'decode_b
            'calibrate_taxa', 'screen_files', 'write_sample_page', 'Trimmer', 'cluster_client', 'Workers',
            'classify_files_on', 'evaluate', 'evaluate_targets', 'judged_json', 'write_targets_page', 'predict_file',
            'embed_file', 'score_variants', 'VariantScores', 'read_variants', 'annotate_variants', 'letter_log_probs',
-           'sequence_log_probs', 'run_demo']
+           'sequence_log_probs', 'saturation', 'Saturation', 'as_onehot', 'integrated_gradients', 'dependency_map',
+           'write_track', 'plot_region', 'read_genes', 'call_genes', 'find_seqlets', 'plot_logo', 'interpret_file',
+           'run_demo']
 
 # %% ../nbs/99_all.ipynb #c64e7e8f
 import random
@@ -78,12 +80,20 @@ from .taxa.words import WordTable, build_words
 from .taxa.words_first import WordsFirst
 from .taxa.workers import Workers, classify_files_on
 from .taxa.workflows import calibrate_taxa, screen_files
+from .tasks.attributions import integrated_gradients
+from .tasks.dependencies import dependency_map
 from .tasks.embed import embed_file
 from .tasks.evaluate import evaluate
 from .tasks.evaluate_targets import evaluate_targets, judged_json
+from .tasks.genes import call_genes, read_genes
+from .tasks.interpret import interpret_file
+from .tasks.motifs import find_seqlets, plot_logo
+from .tasks.mutagenesis import Saturation, saturation
+from .tasks.onehot import as_onehot
 from .tasks.predict import predict_file
 from .tasks.annotate import annotate_variants
 from .tasks.targets_page import write_targets_page
+from .tasks.tracks import plot_region, write_track
 from .tasks.variants import VariantScores, score_variants
 from .tasks.variant_files import read_variants
 from .text.block import SequenceBlock
@@ -127,5 +137,6 @@ _all_ = [
     "screen_files", "write_sample_page", "Trimmer", "cluster_client", "Workers", "classify_files_on", "evaluate",
     "evaluate_targets", "judged_json", "write_targets_page", "predict_file", "embed_file",
     "score_variants", "VariantScores", "read_variants", "annotate_variants", "letter_log_probs",
-    "sequence_log_probs", "run_demo",
+    "sequence_log_probs", "saturation", "Saturation", "as_onehot", "integrated_gradients", "dependency_map",
+    "write_track", "plot_region", "read_genes", "call_genes", "find_seqlets", "plot_logo", "interpret_file", "run_demo",
 ]

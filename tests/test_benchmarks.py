@@ -30,7 +30,20 @@ def bench(*args):
 
 
 @pytest.mark.parametrize(
-    "name", ["start", "read", "tokenise", "load", "train", "predict", "classify", "growth", "taxa-growth", "variants"]
+    "name",
+    [
+        "start",
+        "read",
+        "tokenise",
+        "load",
+        "train",
+        "predict",
+        "classify",
+        "growth",
+        "taxa-growth",
+        "variants",
+        "mutagenesis",
+    ],
 )
 def test_quick_benchmark(name, tmp_path):
     done = bench(name, "--quick", "--json", str(tmp_path / "lines"))
@@ -41,6 +54,8 @@ def test_quick_benchmark(name, tmp_path):
         assert set(m) == KEYS and m["name"].startswith(name) and math.isfinite(m["value"])
         if "same class" in m["name"]:
             assert m["value"] >= 0.998
+        if "largest difference" in m["name"] and name == "mutagenesis":
+            assert m["value"] < 1e-5
         if m["baseline"]:
             assert m["baseline_value"] > 0 and m["ratio"] > 0
 

@@ -26,6 +26,8 @@ COMMANDS = {  # and what each does, as its `run` says
     "predict": "Classes, or targets, of the reads of a file; a line each, in the order of the file.",
     "embed": "Write a vector for each sequence of a file, or each window, as Parquet or AnnData.",
     "variants": "Score the variants of a VCF or BCF by what a model says of either allele.",
+    "interpret": "What each letter of some sequences matters to a model: tables, and a page of logos and maps.",
+    "tracks": "What a model says along a genome, as BigWig or bedGraph, and a picture of it beside the genes.",
     "calibrate": "Make a classifier one of taxa: put a tree over its classes, fit its confidence and threshold on "
     "held-out genomes.",
     "classify": "Give each read, or read pair, to a taxon, and write the sample in Kraken's formats.",

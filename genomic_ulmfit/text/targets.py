@@ -192,7 +192,6 @@ class Targets(Task):
     def loss_func(self): return TargetLoss(self)
     def metrics(self): return target_metrics(self)
     def to_average(self, outputs): return self.predictor(outputs.double())
-    def activate(self, mean): return self.answer(torch.from_numpy(mean)).float().numpy()
     def answers(self, outputs): return dict(zip(self.names, outputs.T))
 
     def agreement(self, one, other):

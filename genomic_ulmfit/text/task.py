@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from scipy.special import softmax
 
 from ..seq.errors import InputError
 from ..seq.tables import label_numbers, read_table
@@ -78,9 +77,13 @@ class Task(ABC):
         "What is averaged over strands, phases and windows, (n, outputs) float64."
         return outputs.double()
 
+    def answer(self, mean: torch.Tensor) -> torch.Tensor:
+        "The answer from the average, (n, outputs) of its type; gradients go through."
+        return mean
+
     def activate(self, mean: np.ndarray) -> np.ndarray:
-        "The answer from the average, (n, outputs) float32."
-        return mean.astype(np.float32)
+        "The same for an array, (n, outputs) float32."
+        return self.answer(torch.from_numpy(mean)).float().numpy()
 
     @abstractmethod
     def answers(self, outputs: np.ndarray) -> dict[str, np.ndarray]: "Columns for people, (n,) each, of an answer."
@@ -147,7 +150,7 @@ class Classes(Task):
         return [accuracy]
 
     def to_average(self, outputs): return outputs.double().log_softmax(1)
-    def activate(self, mean): return softmax(mean, 1).astype(np.float32)
+    def answer(self, mean): return mean.softmax(1)
 
     def answers(self, outputs):
         labels = np.array(self.vocab, object)[outputs.argmax(1)]
