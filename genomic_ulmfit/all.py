@@ -20,7 +20,7 @@ __all__ = ['InputError', 'Alphabet', 'DNA', 'PROTEIN', 'encode_bases', 'decode_b
            'calibrate_taxa', 'screen_files', 'write_sample_page', 'Trimmer', 'cluster_client', 'Workers',
            'classify_files_on', 'evaluate', 'evaluate_targets', 'judged_json', 'write_targets_page', 'predict_file',
            'embed_file', 'score_variants', 'VariantScores', 'read_variants', 'annotate_variants', 'letter_log_probs',
-           'sequence_log_probs', 'run_demo']
+           'sequence_log_probs', 'combine_association', 'run_demo']
 
 # %% ../nbs/99_all.ipynb #c64e7e8f
 import random
@@ -78,6 +78,7 @@ from .taxa.words import WordTable, build_words
 from .taxa.words_first import WordsFirst
 from .taxa.workers import Workers, classify_files_on
 from .taxa.workflows import calibrate_taxa, screen_files
+from .tasks.associate import combine_association
 from .tasks.embed import embed_file
 from .tasks.evaluate import evaluate
 from .tasks.evaluate_targets import evaluate_targets, judged_json
@@ -127,5 +128,5 @@ _all_ = [
     "screen_files", "write_sample_page", "Trimmer", "cluster_client", "Workers", "classify_files_on", "evaluate",
     "evaluate_targets", "judged_json", "write_targets_page", "predict_file", "embed_file",
     "score_variants", "VariantScores", "read_variants", "annotate_variants", "letter_log_probs",
-    "sequence_log_probs", "run_demo",
+    "sequence_log_probs", "combine_association", "run_demo",
 ]
