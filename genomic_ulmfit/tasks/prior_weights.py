@@ -6,7 +6,7 @@
 __all__ = ['BLOCK', 'LEAST', 'MOST', 'hit_threshold', 'cross_folds', 'frequency_strata', 'ranks_within', 'hit_curve',
            'with_mean_one', 'prior_weights']
 
-# %% ../../nbs/92_prior_weights.ipynb #d2479331
+# %% ../../nbs/92_prior_weights.ipynb #1785af18
 import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control, rankdata
@@ -14,10 +14,11 @@ from sklearn.isotonic import IsotonicRegression
 
 from ..seq.errors import check_number
 
-# %% ../../nbs/92_prior_weights.ipynb #da14d607
+# %% ../../nbs/92_prior_weights.ipynb #cfabe1e6
 _FDR = 0.1  # of the tests that are counted as hits
 _FEWEST = 20  # such tests, to learn from
 _HIT = 0.01  # largest p-value of a hit
+_MOST = 0.1  # share of the tests that are hits, unless that is fewer than _FEWEST
 
 
 def hit_threshold(
@@ -25,9 +26,11 @@ def hit_threshold(
 ) -> float:
     "The p-value up to which a test is a hit, 0.01 or less."
     called = p[false_discovery_control(p) <= _FDR]
-    return min(_HIT, called.max()) if len(called) >= _FEWEST else _HIT
+    threshold = min(_HIT, called.max()) if len(called) >= _FEWEST else _HIT
+    most = min(max(_FEWEST, int(_MOST * len(p))), len(p))
+    return min(threshold, np.partition(p, most - 1)[most - 1])
 
-# %% ../../nbs/92_prior_weights.ipynb #c8aac21e
+# %% ../../nbs/92_prior_weights.ipynb #0934670f
 BLOCK = 100_000  # bases of a stretch, a common size of blocks of linkage
 _FOLDS = 5
 
@@ -49,7 +52,7 @@ def cross_folds(
         held[fold[one]] += sizes[one]
     return fold[number]
 
-# %% ../../nbs/92_prior_weights.ipynb #cd9dd135
+# %% ../../nbs/92_prior_weights.ipynb #a055f88f
 _EDGES = (0.01, 0.05)  # frequencies of the rarer allele that part rare, uncommon and common
 
 
@@ -69,7 +72,7 @@ def ranks_within(score: np.ndarray, groups: np.ndarray) -> np.ndarray:
         ranks[rows] = (rankdata(score[rows]) - 0.5) / len(rows)
     return ranks
 
-# %% ../../nbs/92_prior_weights.ipynb #69dd1dfb
+# %% ../../nbs/92_prior_weights.ipynb #e6ca5032
 _PER_BIN = 2  # expected hits of a bin
 _MOST_BINS = 200
 _PRIOR_HITS = 2  # that a level has beforehand, expected and seen
@@ -98,7 +101,7 @@ def hit_curve(
     ratio = (together(seen) + _PRIOR_HITS) / (together(awaited) + _PRIOR_HITS)
     return _rising(place, ratio, awaited)
 
-# %% ../../nbs/92_prior_weights.ipynb #12edfffc
+# %% ../../nbs/92_prior_weights.ipynb #48a48b79
 LEAST, MOST = 1 / 100, 100  # weights
 
 
@@ -114,7 +117,7 @@ def with_mean_one(
         low, high = (scale, high) if cut.mean() < 1 else (low, scale)
     return cut
 
-# %% ../../nbs/92_prior_weights.ipynb #25652928
+# %% ../../nbs/92_prior_weights.ipynb #1b7d51bc
 def _expected(hit: np.ndarray, strata: np.ndarray) -> np.ndarray:
     "The share of hits in the stratum of each test."
     share = np.bincount(strata, hit) / np.maximum(np.bincount(strata), 1)

@@ -5,6 +5,7 @@ the genes that matter, by names such as `rpoB_p.Ser450Leu`, and the phenotype. A
 the reads or more have it. An isolate without a row is the reference there, or was not covered: which, is not said.
 """
 
+import re
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from Bio.SeqUtils import seq1
 from harness import shared_data
 from scipy import sparse
 
-from genomic_ulmfit.seq.alphabet import decode_bases
+from genomic_ulmfit.seq.alphabet import decode_bases, encode_bases, reverse_complement
 from genomic_ulmfit.seq.records import read_sequences
 
 DRUGS = {"rifampicin": ("RIF", ["rpoB"]), "isoniazid": ("INH", ["katG", "inhA", "ahpC"])}
@@ -201,11 +202,10 @@ def in_folds(isolates, folds: int = 5, seed: int = 0) -> np.ndarray:
     return fold
 
 
-def copies(table: pd.DataFrame, most: int = 40) -> pd.DataFrame:
-    """Rows to learn from: a genotype as often as it has isolates, at most so often, with labels in its own ratio."""
+def copies(table: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Rows to learn from: each as often as it has isolates, at most so often, with labels in the ratio of those."""
     total = table["isolates"].clip(upper=most)
-    share = table["resistant"] / table["isolates"]
-    number = (total * share).round().astype(int)
+    number = (total * table["resistant"] / table["isolates"]).round().astype(int)
     parts = [table.loc[table.index.repeat(n)].assign(label=label) for n, label in ((number, 1), (total - number, 0))]
     return pd.concat(parts, ignore_index=True)
 
@@ -223,3 +223,55 @@ def sensitivity_specificity(isolates, resistant, called) -> tuple[float, float]:
     """Of isolates, where those of a genotype are all called alike."""
     susceptible = isolates - resistant
     return (resistant * called).sum() / resistant.sum(), (susceptible * ~called).sum() / susceptible.sum()
+
+
+BREAKS = ("frameshift", "stop_gained", "start_lost", "feature_ablation")  # effects that leave no protein
+
+
+def rule(drug: str, names) -> bool:
+    """Whether the simplest rule calls a genotype resistant: any change of residues 426 to 452 of RpoB; three changes."""
+    if drug == "isoniazid":
+        return bool({"katG_p.Ser315Thr", "inhA_c.-777C>T", "inhA_c.-770T>C"} & set(names))
+    numbers = [re.match(r"rpoB_p\.[A-Za-z]+?(\d+)", name) for name in names]
+    return any(426 <= int(number.group(1)) <= 452 for number in numbers if number)
+
+
+def features(drug: str, names, codons: bool) -> dict:
+    """A 1 for each variant; with codons, for what they change too: the residue, ten residues around, the protein."""
+    found = dict.fromkeys(names, 1)
+    for name in names if codons else ():
+        effect, gene = effects(drug)[name], name.split("_")[0]
+        residue = re.match(r"\w+?_p\.[A-Za-z]+?(\d+)", name)
+        if effect in BREAKS:
+            found[f"{gene} broken"] = 1
+        elif residue and effect != "synonymous_variant":
+            number = int(residue.group(1))
+            found |= {f"{gene} changed": 1, f"{gene} {number}": 1, f"{gene} around {number // 10}0": 1}
+    return found
+
+
+@lru_cache
+def effects(drug: str) -> dict:
+    """The predicted effect of each variant, by name."""
+    return dict(zip(rows_of(drug)["name"], rows_of(drug)["effect"]))
+
+
+WINDOWS = {  # what a network reads: first and last base, and the strand
+    "rifampicin": [(759_807 + 3 * 399, 759_807 + 3 * 500 - 1, 1)],  # codons 400 to 500 of rpoB
+    "isoniazid": [
+        (1_673_390, 1_673_460, 1),  # the promoter of inhA
+        (1_674_030, 1_674_060, 1),  # and one within fabG1
+        (2_156_111 - 3 * 400 + 1, 2_156_111 - 3 * 249, -1),  # codons 250 to 400 of katG
+    ],
+}
+
+
+def sequence(drug: str, names) -> str:
+    """The windows of a genotype one after the other, each in the direction of its gene; a deleted gene is absent."""
+    pieces = []
+    for first, last, strand in WINDOWS[drug]:
+        if strand < 0 and "katG_deletion" in names:
+            continue
+        piece = rebuilt(names, first, last)
+        pieces.append(piece if strand > 0 else decode_bases(reverse_complement(encode_bases(piece))))
+    return "".join(pieces)
