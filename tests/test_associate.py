@@ -35,7 +35,7 @@ def covariates(x, n=6):
 
 
 def p_values(x, y, known):
-    """p-values of each variant in a linear regression beside covariates (Frisch, Waugh & Lovell); 1 where it is none."""
+    """p-values of each variant in a linear regression beside covariates (Frisch, Waugh & Lovell)."""
     rest = lambda values: values - known @ (known.T @ values)
     x, y = rest(x), rest(y)
     spread = (x**2).sum(0)
@@ -142,7 +142,7 @@ def test_weights_know_nothing_of_their_own_p_values():
 
 
 def test_weights_rise_with_the_score_and_keep_their_budget():
-    p, score, matters, af, fold = planted(5, told=6.0)
+    p, score, _, af, fold = planted(5, told=6.0)
     weights = prior_weights(p, score, af, fold)
     assert LEAST <= weights.min() and 10 < weights.max() <= MOST and abs(weights.mean() - 1) < 1e-9
     rarer = np.minimum(af, 1 - af)

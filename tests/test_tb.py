@@ -1,4 +1,4 @@
-"""What the studies of tuberculosis share: genotypes are on one side, thresholds keep a specificity, genes are rebuilt."""
+"""What the studies of tuberculosis share: rules, thresholds that keep a specificity, rebuilt genes."""
 
 import sys
 from pathlib import Path
@@ -81,7 +81,8 @@ def test_changes_of_residues():
 
 
 def test_what_a_variant_changes_is_a_feature(monkeypatch):
-    effects = {"katG_p.Ser315Thr": "missense_variant", "katG_p.Val1fs": "frameshift", "katG_p.Ala5=": "synonymous_variant"}
+    effects = {"katG_p.Ser315Thr": "missense_variant", "katG_p.Val1fs": "frameshift"}
+    effects |= {"katG_p.Ala5=": "synonymous_variant"}
     monkeypatch.setattr(tb, "effects", lambda drug: effects)
     assert set(tb.features("isoniazid", list(effects), False)) == set(effects)
     found = set(tb.features("isoniazid", list(effects), True)) - set(effects)
@@ -107,5 +108,10 @@ def test_the_rules_have_their_known_figures(here):
     row = tb.places().loc["rpoB_p.Ser450Leu"]
     assert (row["pos"], row["ref"], row["alt"]) == (761_155, "C", "T")
     wild, mutant = (tb.sequence("rifampicin", names) for names in ([], ["rpoB_p.Ser450Leu"]))
-    assert len(wild) == 303 and [i for i in range(303) if wild[i] != mutant[i]] == [151], "codon 450 is the 51st"
-    assert len(tb.sequence("isoniazid", [])) == 71 + 31 + 453
+    assert len(wild) == 27 + 111 + 27, "codon 450 is the 31st of the second window"
+    assert [i for i in range(len(wild)) if wild[i] != mutant[i]] == [27 + 30 * 3 + 1]
+    assert wild[27 + 90 : 27 + 93] == "TCG", "a serine"
+    wild, mutant = (tb.sequence("isoniazid", names) for names in ([], ["katG_p.Ser315Thr", "inhA_c.-777C>T"]))
+    assert len(wild) == 31 + 21 + 75 and wild[52 + 36 : 52 + 39] == "AGC" and mutant[52 + 36 : 52 + 39] == "ACC"
+    assert [i for i in range(len(wild)) if wild[i] != mutant[i]] == [10, 52 + 37]
+    assert tb.sequence("isoniazid", ["katG_deletion"]) == wild[:52]

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MORE', 'add_arguments', 'run']
 
-# %% ../../nbs/cli/90_associate_combine.ipynb #ac79b1b9
+# %% ../../nbs/cli/90_associate_combine.ipynb #7bd9359e
 import sys
 
 from .arguments import add_seed, count
@@ -13,7 +13,7 @@ from ..tasks.associate import DIRECTIONS, EFFECT_SD, SHARE, Combined, combine_fi
 from ..tasks.gwas_tables import FORMATS
 from ..tasks.prior_weights import BLOCK
 
-# %% ../../nbs/cli/90_associate_combine.ipynb #e5728922
+# %% ../../nbs/cli/90_associate_combine.ipynb #1b415e06
 MORE = "Adds prior_score, prior_weight, weighted_p, q_weighted, log_abf, posterior and status to each test."
 
 
@@ -38,7 +38,7 @@ def add_arguments(parser):
     parser.add_argument("--regions", metavar="FILE", help="write regions of high weight as pyseer --burden reads them")
     add_seed(parser, random=False)
 
-# %% ../../nbs/cli/90_associate_combine.ipynb #04b7427c
+# %% ../../nbs/cli/90_associate_combine.ipynb #a4a535b4
 def say(combined: Combined):
     "What was joined and what came of it."
     table = combined.table
@@ -50,9 +50,10 @@ def say(combined: Combined):
     learned = f"weights {low:.3g} to {high:.3g}, learned across {combined.folds} folds"
     if combined.folds == 1: learned = "all weights are 1: the tests are in one block, try a smaller --block"
     plain, weighted = combined.found()
-    print(learned, f"found at a false discovery rate of 5 %: {plain:,}, weighted {weighted:,}", sep="\n", file=sys.stderr)
+    print(learned, file=sys.stderr)
+    print(f"found at a false discovery rate of 5 %: {plain:,}, weighted {weighted:,}", file=sys.stderr)
 
-# %% ../../nbs/cli/90_associate_combine.ipynb #12d99498
+# %% ../../nbs/cli/90_associate_combine.ipynb #eae181de
 def run(args):
     "Weigh association results by scores of their variants."
     how = {name: getattr(args, name) for name in ("format", "score", "direction", "block", "effect_sd", "share")}

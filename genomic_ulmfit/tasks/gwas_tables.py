@@ -5,9 +5,8 @@
 # %% auto #0
 __all__ = ['PLACE', 'NUMBERS', 'FORMATS', 'Associations', 'read_associations']
 
-# %% ../../nbs/91_gwas_tables.ipynb #8106ab15
+# %% ../../nbs/91_gwas_tables.ipynb #6ddcee9e
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ import pandas as pd
 from ..seq.errors import InputError
 from ..seq.tables import read_table, source_name
 
-# %% ../../nbs/91_gwas_tables.ipynb #95bf20eb
+# %% ../../nbs/91_gwas_tables.ipynb #65219b5f
 PLACE = ["contig", "position", "ref", "alt"]  # what tells variants apart; positions count from 1, as in VCF
 NUMBERS = ["p", "beta", "se", "af"]
 
@@ -28,7 +27,7 @@ class Associations(NamedTuple):
     either_way: np.ndarray  # (n,) bool: the file doesn't say which allele is the reference, `alt` has the effect
     left_out: int  # rows that are no test of a variant, such as those of covariates
 
-# %% ../../nbs/91_gwas_tables.ipynb #8c467d86
+# %% ../../nbs/91_gwas_tables.ipynb #7eb49340
 _UNKNOWN = {"", ".", "na", "nan", "#na", "none", "inf", "-inf"}  # how the programs write that there is no number
 
 
@@ -56,7 +55,7 @@ def _numbers(
     _refuse(table, out, cells, f"the column {column!r} is out of range:", f"Give {least:g} to {most:g}")
     return found.to_numpy(float)
 
-# %% ../../nbs/91_gwas_tables.ipynb #e4e16138
+# %% ../../nbs/91_gwas_tables.ipynb #b99026bd
 def _positions(table: pd.DataFrame, cells: pd.Series) -> np.ndarray:
     "Positions, from 1. Raises `InputError` for what is none."
     found = pd.to_numeric(cells, errors="coerce")
@@ -72,7 +71,7 @@ def _first_of(table: pd.DataFrame, *columns: str, needed: bool = True) -> str | 
     remedy = f"Its columns are: {', '.join(map(str, table.columns))}. Is --format right"
     raise InputError(source_name(table), f"has no column {' or '.join(map(repr, columns))}", remedy)
 
-# %% ../../nbs/91_gwas_tables.ipynb #8fb7f951
+# %% ../../nbs/91_gwas_tables.ipynb #f67fe2e0
 def _p_values(table: pd.DataFrame, plain: tuple[str, ...], logs: tuple[str, ...]) -> np.ndarray:
     "p-values, from a column of them or of minus their decimal logarithms."
     column = _first_of(table, *plain, *logs)
@@ -96,7 +95,7 @@ def _frame(contig, position, ref, alt, **numbers) -> pd.DataFrame:
     for allele in ("ref", "alt"): frame[allele] = frame[allele].str.upper()
     return frame
 
-# %% ../../nbs/91_gwas_tables.ipynb #dbdfa67e
+# %% ../../nbs/91_gwas_tables.ipynb #c500f05c
 _PYSEER_NAME = r"^(?P<contig>.+)_(?P<position>\d+)_(?P<ref>[^_]+)_(?P<alt>[^_]+)$"
 
 
@@ -115,7 +114,7 @@ def _read_pyseer(table: pd.DataFrame) -> Associations:
     frame = _frame(place["contig"], positions, place["ref"], place["alt"], **numbers)
     return Associations(frame, np.zeros(len(frame), bool), 0)
 
-# %% ../../nbs/91_gwas_tables.ipynb #a071b378
+# %% ../../nbs/91_gwas_tables.ipynb #c337def8
 def _read_plink2(table: pd.DataFrame) -> Associations:
     "What `plink2 --glm` wrote."
     n_rows = len(table)
@@ -134,7 +133,7 @@ def _read_plink2(table: pd.DataFrame) -> Associations:
     frame = _frame(contig, _positions(table, position), ref, tested.where(~of_ref, alt), **numbers)
     return Associations(frame, np.zeros(len(frame), bool), n_rows - len(table))
 
-# %% ../../nbs/91_gwas_tables.ipynb #b8568105
+# %% ../../nbs/91_gwas_tables.ipynb #105415fb
 def _read_gwas_ssf(table: pd.DataFrame) -> Associations:
     "What follows the standard GWAS-SSF."
     columns = ("chromosome", "base_pair_location", "effect_allele", "other_allele")
@@ -153,7 +152,7 @@ def _read_gwas_ssf(table: pd.DataFrame) -> Associations:
     ref, alt = other.where(~of_ref, effect), effect.where(~of_ref, other)
     return Associations(_frame(contig, _positions(table, position), ref, alt, **numbers), ~known, 0)
 
-# %% ../../nbs/91_gwas_tables.ipynb #505a43b3
+# %% ../../nbs/91_gwas_tables.ipynb #24ee49dd
 FORMATS: dict[str, Callable[[pd.DataFrame], Associations]] = {
     "pyseer": _read_pyseer, "plink2": _read_plink2, "gwas-ssf": _read_gwas_ssf}
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from Bio.Align import substitution_matrices
+from Bio.Data.IUPACData import protein_letters_1to3
 from Bio.SeqUtils import seq1
 from harness import shared_data
 from scipy import sparse
@@ -141,8 +142,7 @@ def _names_of(gene: str, old: str, at: str, new: str) -> list[str]:
 
 def _three(letter: str) -> str:
     """An amino acid in three letters; `*` for a stop, nothing for any."""
-    three = {seq1(name): name for name in ("Ala Arg Asn Asp Cys Gln Glu Gly His Ile Leu Lys Met Phe Pro Ser Thr Trp "
-                                           "Tyr Val").split()}
+    three = {one: name.capitalize() for one, name in protein_letters_1to3.items()}
     return {"!": "*", "?": ""}.get(letter) if letter in "!?" else three[letter]
 
 
@@ -167,7 +167,7 @@ def _blosum62():
 
 
 def rebuilt(names, first: int, last: int) -> str:
-    """The reference from base `first` to `last`, counted from 1, with variants; one that overlaps an earlier is left."""
+    """The reference from base `first` to `last`, counted from 1, with variants, but no overlapping ones."""
     table = places().loc[[name for name in names if name in places().index]].sort_values("pos")
     table = table[(table["pos"] >= first) & (table["pos"] + table["ref"].str.len() - 1 <= last)]
     pieces, at = [], first
@@ -229,9 +229,9 @@ BREAKS = ("frameshift", "stop_gained", "start_lost", "feature_ablation")  # effe
 
 
 def rule(drug: str, names) -> bool:
-    """Whether the simplest rule calls a genotype resistant: any change of residues 426 to 452 of RpoB; three changes."""
+    """Whether the simplest rule calls a genotype resistant: RpoB changed in 426 to 452; three changes."""
     if drug == "isoniazid":
-        return bool({"katG_p.Ser315Thr", "inhA_c.-777C>T", "inhA_c.-770T>C"} & set(names))
+        return bool({"katG_p.Ser315Thr", "inhA_c.-777C>T", "inhA_c.-770T>C"} & {*names})
     numbers = [re.match(r"rpoB_p\.[A-Za-z]+?(\d+)", name) for name in names]
     return any(426 <= int(number.group(1)) <= 452 for number in numbers if number)
 
@@ -256,13 +256,16 @@ def effects(drug: str) -> dict:
     return dict(zip(rows_of(drug)["name"], rows_of(drug)["effect"]))
 
 
-WINDOWS = {  # what a network reads: first and last base, and the strand
-    "rifampicin": [(759_807 + 3 * 399, 759_807 + 3 * 500 - 1, 1)],  # codons 400 to 500 of rpoB
-    "isoniazid": [
-        (1_673_390, 1_673_460, 1),  # the promoter of inhA
-        (1_674_030, 1_674_060, 1),  # and one within fabG1
-        (2_156_111 - 3 * 400 + 1, 2_156_111 - 3 * 249, -1),  # codons 250 to 400 of katG
-    ],
+def codons(gene_start: int, first: int, last: int, strand: int = 1) -> tuple[int, int, int]:
+    """First and last base and strand of codons of a gene, whose first base it starts with; counted from 1."""
+    low, high = 3 * (first - 1), 3 * last - 1
+    return (gene_start + low, gene_start + high, 1) if strand > 0 else (gene_start - high, gene_start - low, -1)
+
+
+RPOB, KATG = 759_807, 2_156_111  # where they start; katG is on the other strand
+WINDOWS = {  # what a network reads: places where resistance is known to arise
+    "rifampicin": [codons(RPOB, 166, 174), codons(RPOB, 420, 456), codons(RPOB, 487, 495)],
+    "isoniazid": [(1_673_415, 1_673_445, 1), (1_674_038, 1_674_058, 1), codons(KATG, 303, 327, -1)],  # inhA's promoters
 }
 
 
