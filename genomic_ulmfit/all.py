@@ -22,7 +22,7 @@ __all__ = ['InputError', 'Alphabet', 'DNA', 'PROTEIN', 'encode_bases', 'decode_b
            'embed_file', 'score_variants', 'VariantScores', 'read_variants', 'annotate_variants', 'letter_log_probs',
            'sequence_log_probs', 'saturation', 'Saturation', 'as_onehot', 'integrated_gradients', 'dependency_map',
            'write_track', 'plot_region', 'read_genes', 'call_genes', 'find_seqlets', 'plot_logo', 'interpret_file',
-           'run_demo']
+           'combine_association', 'run_demo']
 
 # %% ../nbs/99_all.ipynb #c64e7e8f
 import random
@@ -80,6 +80,7 @@ from .taxa.words import WordTable, build_words
 from .taxa.words_first import WordsFirst
 from .taxa.workers import Workers, classify_files_on
 from .taxa.workflows import calibrate_taxa, screen_files
+from .tasks.associate import combine_association
 from .tasks.attributions import integrated_gradients
 from .tasks.dependencies import dependency_map
 from .tasks.embed import embed_file
@@ -138,5 +139,6 @@ _all_ = [
     "evaluate_targets", "judged_json", "write_targets_page", "predict_file", "embed_file",
     "score_variants", "VariantScores", "read_variants", "annotate_variants", "letter_log_probs",
     "sequence_log_probs", "saturation", "Saturation", "as_onehot", "integrated_gradients", "dependency_map",
-    "write_track", "plot_region", "read_genes", "call_genes", "find_seqlets", "plot_logo", "interpret_file", "run_demo",
+    "write_track", "plot_region", "read_genes", "call_genes", "find_seqlets", "plot_logo", "interpret_file",
+    "combine_association", "run_demo",
 ]

@@ -198,6 +198,9 @@ def page():
             section("Cas9 guides: mean over 17 genes left out", "make study-aligned", aligned("Cas9 guides")),
             section("Resistance genes: configurations (valid)", "make study-resistance", plain("resistance_tried")),
             section("Resistance genes, 88 drugs: test parts", "make study-resistance", plain("resistance")),
+            section("Association with a prior, tuberculosis", "make study-association", plain("association")),
+            section("The same with permuted phenotypes", "make study-association", plain("association_control")),
+            section("Tuberculosis from its genes", "make study-tb_resistance", plain("tb_resistance")),
             section(
                 "RNA binding: configurations tried (valid), AUROC", "make study-rna_binding", plain("rna_binding_tried")
             ),

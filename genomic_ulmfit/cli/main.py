@@ -33,10 +33,14 @@ COMMANDS = {  # and what each does, as its `run` says
     "classify": "Give each read, or read pair, to a taxon, and write the sample in Kraken's formats.",
     "merge": "Put the samples that `classify --json` wrote into one BIOM table, or on one page.",
     "screen": "Screen samples for the agents of a list.",
+    "associate combine": "Weigh association results by scores of their variants.",
     "evaluate": "Bits per base of a language model, or the metrics of a classifier or a model of targets, on a "
     "held-out split.",
 }
-GROUPS = {"corpus": "Make a corpus from sequence files, or check one."}  # commands of two words stand under the first
+GROUPS = {  # commands of two words stand under the first
+    "corpus": "Make a corpus from sequence files, or check one.",
+    "associate": "Association studies, with what a model knows of the variants.",
+}
 
 
 def command_module(name: str):
