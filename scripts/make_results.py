@@ -118,6 +118,26 @@ def aligned(data):
     return table.drop(columns="minutes")
 
 
+def media():
+    """Two media of yeast in one network and in one each: a row per method and media."""
+    rows = Results("aligned").rows()
+    rows = rows[rows["data"].str.startswith("yeast media")] if len(rows) else rows
+    if not len(rows):
+        return None
+    rows = rows.assign(method=rows["method"] + ", " + rows["data"].str.removeprefix("yeast media, "))
+    figures = [f"{medium} {figure}" for medium in ("complex", "defined") for figure in ("pearson", "spearman")]
+    return by_method(rows, figures).drop(columns="minutes").reset_index()
+
+
+def rna_binding():
+    """AUROC of the study of RNA binding and the mean average precision: a row per method."""
+    rows = Results("rna_binding").rows()
+    if not len(rows):
+        return None
+    figures = [c for c in rows if c not in ("method", "seed", "seconds") and (" AP" not in c or c == "mean AP")]
+    return by_method(rows, figures).drop(columns="minutes").reset_index()
+
+
 def page():
     """The whole page."""
     return HEAD + "".join(
@@ -195,6 +215,7 @@ def page():
             section(
                 "Yeast promoters: random and drifted to native, complex medium", "make study-aligned", aligned("yeast")
             ),
+            section("Native yeast promoters: two media in one network or one each", "make study-aligned", media()),
             section("Cas9 guides: mean over 17 genes left out", "make study-aligned", aligned("Cas9 guides")),
             section("Resistance genes: configurations (valid)", "make study-resistance", plain("resistance_tried")),
             section("Resistance genes, 88 drugs: test parts", "make study-resistance", plain("resistance")),
@@ -204,7 +225,7 @@ def page():
             section(
                 "RNA binding: configurations tried (valid), AUROC", "make study-rna_binding", plain("rna_binding_tried")
             ),
-            section("RNA binding: the published test part", "make study-rna_binding", plain("rna_binding")),
+            section("RNA binding: the published test part", "make study-rna_binding", rna_binding()),
             section(
                 "Fewer measured promoters: Spearman (test)",
                 "make study-fewer_measurements",

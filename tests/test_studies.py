@@ -171,3 +171,23 @@ def test_a_cell_is_made_once_whatever_its_key(tmp_path):
     for key in [*keys, *keys]:
         results.cell(lambda: {"n": len(results.rows())}, **key)
     assert results.rows()["n"].tolist() == [0, 1, 2]
+
+
+def test_attention_pooling_leaves_padding_out():
+    import torch
+    from activity import AttentionPooling
+
+    from genomic_ulmfit.nets.heads import ReadClassifier, classifier_groups
+    from genomic_ulmfit.text.kmers import PAD
+
+    tokenizer = KmerTokenizer(2, 2)
+    ids = torch.randint(PAD + 1, tokenizer.vocab_size, (3, 7))
+    padded = torch.cat([ids, torch.full((3, 2), PAD)], 1)
+    network = AttentionPooling(ReadClassifier(tokenizer, Preset(8, 16, 1), 2)).eval()
+    grouped = sum(len(group) for group in classifier_groups(network))
+    assert grouped == len(list(network.parameters())), "all of it is trained"
+    torch.nn.init.normal_(network.head["scores"][-1].weight)
+    encoded = network.encoder(padded)
+    weights = network.weights(encoded, padded)[..., 0]
+    assert (weights[:, 7:] == 0).all() and torch.allclose(weights.sum(1), torch.ones(3))
+    assert weights[:, :7].std() > 0 and torch.allclose(network(ids), network(padded), atol=1e-5)

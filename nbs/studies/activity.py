@@ -15,11 +15,13 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch import nn
 
+from genomic_ulmfit.nets.heads import pool
 from genomic_ulmfit.nets.placed import PlacedWords, default_placed, one_hot, phase_batches, spread
 from genomic_ulmfit.report.target_baselines import LinearBaseline, Part, default_baselines
 from genomic_ulmfit.report.target_metrics import target_metrics
-from genomic_ulmfit.text.kmers import KmerTokenizer
+from genomic_ulmfit.text.kmers import PAD, KmerTokenizer
 from genomic_ulmfit.text.spans import Spans
 
 TARGETS, KINDS = ["activity", "active"], ["real", "binary"]
@@ -62,6 +64,36 @@ def with_intervals(part: pd.DataFrame, answers: np.ndarray) -> dict:
 def activity_network(table: pd.DataFrame, asked: list, pretrained=None, **how) -> np.ndarray:
     """Answers of one network with both targets, from scratch of the size of the pretrained one."""
     return target_network(table, dict(zip(TARGETS, KINDS)), asked, pretrained, **how)
+
+
+class AttentionPooling(nn.Module):
+    """A try: beside the last, largest and mean output a mean by weights that are learned (Yang et al. 2016).
+
+    It begins as the mean with equal weights.
+    """
+
+    def __init__(self, network):  # a `ReadClassifier`, whose parts it takes
+        super().__init__()
+        self.encoder, self.composition, self.wide = network.encoder, network.composition, None
+        _, first, *_ = answer = network.head
+        size = first.in_features // 4  # last, largest, mean and composition
+        answer[1] = nn.Linear(5 * size, first.out_features)
+        scores = nn.Sequential(nn.Linear(size, size), nn.Tanh(), nn.Linear(size, 1, bias=False))
+        nn.init.zeros_(scores[-1].weight)
+        self.head = nn.ModuleDict({"scores": scores, "answer": answer})
+
+    def memories(self) -> list:
+        return []
+
+    def weights(self, encoded, ids):  # (batch, positions, emb), (batch, positions) -> (batch, positions, 1)
+        scores = self.head["scores"](2 * encoded)  # a token's vector has a spread of about a half
+        return scores.masked_fill((ids == PAD)[..., None], -torch.inf).softmax(1)
+
+    def forward(self, ids):
+        ids = ids.as_subclass(torch.Tensor)
+        encoded = self.encoder(ids).float()
+        weighed = 8 * (self.weights(encoded, ids) * encoded).sum(1)  # as the mean is scaled
+        return self.head["answer"](torch.cat([pool(encoded, ids), weighed, self.composition(ids)], 1))
 
 
 # ---------------------------------------------------------------- linear models

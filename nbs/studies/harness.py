@@ -418,6 +418,7 @@ def target_network(
     bs: int = 128,
     seed: int = 0,
     phases: int | None = None,  # in which the sequences asked are read: all six take three times as long as two
+    change=None,  # makes another network of the untrained one
 ) -> np.ndarray:
     """Answers of one network with all targets, (n, targets); sequences have a direction, and it sees no test part."""
     set_seed(seed)
@@ -426,6 +427,8 @@ def target_network(
     how = {"tokenizer": tokenizer, "stranded": True, "bs": bs, "seed": seed}
     dls = TargetDataLoaders.from_df(learned, [*kinds], kinds, **how)
     learn = genome_predictor_learner(dls, pretrained=start, preset=preset, drop_mult=drop_mult, wide=wide)
+    if change:
+        learn.model = change(learn.model)
     with learn.no_bar(), learn.no_logging():
         learn.fit_budget(lr, epochs=epochs)
     return learn.to_model().predict(asked, phases=phases).values
