@@ -223,6 +223,13 @@ def page():
             section("The same with permuted phenotypes", "make study-association", plain("association_control")),
             section("Tuberculosis from its genes", "make study-tb_resistance", plain("tb_resistance")),
             section(
+                "Scores of single-letter changes: tried (valid), AUROC",
+                "make study-variant_kmers",
+                plain("variant_kmers_tried"),
+            ),
+            section("Scores of single-letter changes: AUROC", "make study-variant_kmers", plain("variant_kmers")),
+            section("Language models of equal minutes", "make study-variant_kmers", plain("variant_kmers_cost")),
+            section(
                 "RNA binding: configurations tried (valid), AUROC", "make study-rna_binding", plain("rna_binding_tried")
             ),
             section("RNA binding: the published test part", "make study-rna_binding", rna_binding()),
