@@ -31,7 +31,7 @@ def in_views(rows: np.ndarray, phases: int):
 
 
 def plain_likelihoods(lm, rows: np.ndarray) -> np.ndarray:
-    "Log-likelihoods less that of the first row: the mean over the views that predict a letter, summed over letters."
+    "Log-likelihoods less that of the first row: sums over the letters that a view predicts, the mean over views."
     phases = lm.tokenizer.stride
     found = np.full((2, phases, *rows.shape), np.nan, np.float32)
     batches = (letter_log_probs(lm, batch) for batch in in_views(rows, phases))
@@ -44,7 +44,7 @@ def plain_likelihoods(lm, rows: np.ndarray) -> np.ndarray:
                     place[:, : part.shape[1]] = part[:, ::-1]
                 else:
                     place[:, phase:] = part
-    likelihood = np.nanmean(found.reshape(-1, *rows.shape), 0).sum(1, dtype=np.float64)
+    likelihood = np.nansum(found.reshape(-1, *rows.shape), 2, dtype=np.float64).mean(0)
     return likelihood[1:] - likelihood[0]
 
 

@@ -326,7 +326,8 @@ def test_help(command, capsys):
         main(words(command + " --help"))
     text = capsys.readouterr().out
     assert stop.value.code == 0 and len(text) > 300 and "--seed" in text
-    assert "--json" in text or command in ("predict", "embed", "merge")
+    without_figures = ("predict", "embed", "merge", "interpret", "tracks", "associate combine")
+    assert "--json" in text or command in without_figures
 
 
 def test_closed_pipe_is_quiet(models, genomes, monkeypatch):
