@@ -36,7 +36,7 @@ from .vcf import allele_texts, scored_header, scored_line, written_variants
 @patch
 def to_frame(
     self: VariantScores,
-) -> pd.DataFrame:  # chrom, pos, id, ref, alt, alt_index, status, llr, llr_flank, max_diff, ref_… and alt_… of targets
+) -> pd.DataFrame:  # chrom, pos, id, ref, alt, alt_index, status, llr, llr_flank, max_diff, ref_ and alt_ of targets
     "The scores as one table, a row an alternative allele."
     columns = {"llr": self.llr, "llr_flank": self.llr_flank, "max_diff": self.max_diff}
     for which, answers in (("ref", self.ref), ("alt", self.alt)):
