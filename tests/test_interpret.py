@@ -185,6 +185,7 @@ def sequences():
 
 @pytest.mark.parametrize("name", ["lm", "clf"])
 def test_tangermeme_saturates_as_we_do(loaded, name, sequences):
+    """Theirs is a difference of two float32 sums of up to 100 nats, each true to 8e-6 at best."""
     from tangermeme.saturation_mutagenesis import saturation_mutagenesis
 
     x = one_hot(sequences, DNA)
@@ -193,7 +194,8 @@ def test_tangermeme_saturates_as_we_do(loaded, name, sequences):
         ours = saturation(loaded[name], codes)
         theirs = (after - before).permute(1, 0, 2).numpy()
         asked = ~np.isnan(ours.delta)
-        assert np.abs(ours.ref - before.numpy()).max() < 1e-4 and np.abs(ours.delta - theirs)[asked].max() < 2e-5
+        assert np.abs(ours.ref - before.numpy()).max() < 1e-4
+        assert np.abs(ours.delta - theirs)[asked].max() < 1e-4
 
 
 @pytest.mark.parametrize("name", ["lm", "clf"])
