@@ -98,6 +98,19 @@ def test_a_circular_contig_reads_over_its_end(model, lm):
     assert over.counts() == {"ok": 1}
 
 
+def test_each_contig_has_its_own_letters(lm, tmp_path):
+    other = DNA.reverse_complement(CONTIG)
+    rows = pd.concat([table(single(600)), table(single(700)).assign(chrom="two"), table(single(800))])
+    fasta = tmp_path / "two.fa"
+    fasta.write_text(f">two\n{LETTERS}\n>one\n{DNA.decode(other)}\n")
+    alone = score_variants(lm, {"two": CONTIG}, rows.query("chrom == 'two'")).llr[0]
+    for _ in ("read whole", "indexed"):
+        scores = score_variants(lm, fasta, rows.reset_index(drop=True))
+        assert scores.table["status"].tolist() == ["ref_mismatch", "ok", "ref_mismatch"]
+        assert scores.llr[1] == alone
+        pysam.faidx(str(fasta))
+
+
 def test_a_planted_base_is_found_at_its_position_and_not_beside_it(lm):
     contig = np.zeros(900, np.uint8)
     contig[450] = 2
