@@ -121,6 +121,7 @@ def _pictures(row: _Seen, number: int, sites: pd.DataFrame, alphabet: Alphabet) 
 def _site_table(sites: pd.DataFrame) -> pd.DataFrame:
     "The best sites as a page shows them."
     order = ["id", "target", "start", "end", "letters", "motif", "motif_p_value", "importance", "p_value"]
+    if sites["target"].nunique() == 1: order.remove("target")
     shown = sites.head(_SITES).reindex(columns=[name for name in order if name in sites])
     for column in shown.columns.intersection(["importance", "p_value", "motif_p_value"]):
         shown[column] = [f"{value:.2g}" for value in shown[column]]

@@ -92,10 +92,13 @@ def name_motifs(
     return seqlets.assign(motif=names, motif_p_value=p_values[:, 0])
 
 # %% ../../nbs/89_motifs.ipynb #aa7062e4
+_LIKE = 0.05  # largest p-value of a motif that a picture names
+
+
 def plot_logo(
     values: np.ndarray,  # what each letter adds, (letters,); NaN where nothing was asked
     codes: np.ndarray,  # of the letters, (letters,) uint8, of DNA
-    marks: pd.DataFrame | None = None,  # seqlets of this sequence, with `motif` where it is known
+    marks: pd.DataFrame | None = None,  # seqlets of this sequence, named where `name_motifs` found a motif alike
 ) -> Figure:
     "Letters as high as what they add, those that take something away below the line."
     check_tangermeme()
@@ -109,7 +112,8 @@ def plot_logo(
     top = np.nanmax(np.append(values, 0))
     for mark in marks.itertuples() if marks is not None else ():
         ax.plot([mark.start - 0.5, mark.end - 0.5], [1.08 * top] * 2, color=ACCENT, lw=2)
-        ax.text((mark.start + mark.end - 1) / 2, 1.12 * top, getattr(mark, "motif", ""), ha="center", fontsize=7)
+        if getattr(mark, "motif_p_value", 1) > _LIKE: continue
+        ax.text((mark.start + mark.end - 1) / 2, 1.12 * top, mark.motif, ha="center", fontsize=7)
     ax.spines[["top", "right"]].set_visible(False)
     ax.set(xlim=(-1, len(codes)), ylim=(None, 1.3 * top if top else None))
     return fig
