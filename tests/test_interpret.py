@@ -1,5 +1,6 @@
 """Interpretation: changes beside the long way, tangermeme and captum on our models, tracks, sites, commands."""
 
+import copy
 import subprocess
 import sys
 from importlib import import_module
@@ -39,6 +40,8 @@ from genomic_ulmfit.nets.awdlstm import AWDLSTM, language_model
 from genomic_ulmfit.nets.heads import classifier
 from genomic_ulmfit.tasks import tracks
 from genomic_ulmfit.tasks.onehot import one_hot
+from genomic_ulmfit.text.kmers import SPECIALS
+from genomic_ulmfit.text.targets import Targets
 from genomic_ulmfit.text.task import Classes
 
 MICRO = Preset(8, 12, 2)
@@ -259,6 +262,39 @@ def test_integrated_gradients_are_complete(loaded, sequences):
     assert found.values.shape == (60, 2) and found.names == loaded["clf"].task.names
     with pytest.raises(InputError, match="is a language model"):
         integrated_gradients(loaded["lm"], sequences[0])
+
+
+@pytest.fixture(scope="module")
+def paired():
+    """Two targets that are each other's on the other strand; of single letters."""
+    torch.manual_seed(0)
+    table = pd.DataFrame({"forward": [0.0, 1.0, 3.0], "backward": [2.0, 1.0, 5.0]})
+    task = Targets.from_targets(table, dict.fromkeys(table, "real")).paired([("forward", "backward")])
+    config = PredictorConfig(MICRO, KmerTokenizer(1, 1), task, read_length=40)
+    return Predictor(Predictor.network(config), config)
+
+
+def test_partners_swap_with_the_strand(paired):
+    codes = simulate("Alpha", 3, 40)
+    other = DNA.reverse_complement(codes)
+    expected = paired.predict([codes, other], exact=True).values
+    assert np.abs(expected[0] - expected[1, ::-1]).max() < 1e-5 and np.abs(expected[0] - expected[1]).max() > 1e-3
+    found = as_onehot(paired)(one_hot(np.stack([codes, other]), DNA)).detach().numpy()
+    assert np.abs(found - expected).max() < 1e-5
+    found, turned = (integrated_gradients(paired, sequence, steps=8).values for sequence in (codes, other))
+    assert np.abs(found - turned[::-1, ::-1]).max() < 1e-5 and np.abs(found - turned[::-1]).max() > 1e-4
+
+
+def test_letters_that_are_the_baseline_get_nothing(paired):
+    """C and G have the mean of all embeddings, A and T don't, in both tables."""
+    model = Predictor(copy.deepcopy(paired.model), paired.config)
+    for table in (model.model.encoder.encoder.weight, model.model.composition.words.weight):
+        first = table.data[len(SPECIALS)].clone()
+        for letter, row in zip("ACGT", (first, 0 * first, 0 * first, -first)):
+            table.data[len(SPECIALS) + "ACGT".index(letter)] = row
+    codes = DNA.encode("AACGTTACCCCGGGGTCCCCGGGGCCCC")
+    values = integrated_gradients(model, codes, steps=8).values
+    assert ((values[:, 0] != 0) == np.isin(codes, DNA.encode("AT"))).all()
 
 
 # ---------------------------------------------------------------- dependencies
