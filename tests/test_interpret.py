@@ -39,6 +39,7 @@ from genomic_ulmfit.model.model import LanguageModel, Predictor
 from genomic_ulmfit.nets.awdlstm import AWDLSTM, language_model
 from genomic_ulmfit.nets.heads import classifier
 from genomic_ulmfit.tasks import tracks
+from genomic_ulmfit.tasks.motifs import find_seqlets, read_motifs
 from genomic_ulmfit.tasks.onehot import one_hot
 from genomic_ulmfit.text.kmers import SPECIALS
 from genomic_ulmfit.text.targets import Targets
@@ -446,6 +447,24 @@ def test_proteins_have_maps_and_no_motifs(tmp_path):
     assert done.changes == 20 * 19 and (tmp_path / "o/page.html").read_text().count("<svg") == 1
     with pytest.raises(InputError, match="are motifs of DNA or RNA, the model reads proteins"):
         interpret_file(tmp_path / "lm", tmp_path / "p.faa", tmp_path / "o2", motifs=tmp_path / "m.meme")
+
+
+def test_motifs_of_other_letters_are_refused(tmp_path):
+    rows = "\n".join(["0.05 " * 20] * 4)
+    header = "MEME version 4\n\nALPHABET= ACDEFGHIKLMNPQRSTVWY\n\nMOTIF site\n"
+    (tmp_path / "m.meme").write_text(f"{header}letter-probability matrix: alength= 20 w= 4\n{rows}\n")
+    with pytest.raises(InputError, match="cannot be read as motifs"):
+        read_motifs(tmp_path / "m.meme")
+
+
+@pytest.mark.parametrize("importance", [np.arange(12.0), np.zeros(60)], ids=["too short", "nothing matters"])
+def test_sequences_without_seqlets(importance):
+    codes = simulate("Alpha", 1, len(importance))
+    assert not len(find_seqlets([importance], [codes]))
+    peak = np.full(60, 0.01) + np.random.default_rng(0).normal(0, 0.01, 60)
+    peak[20:26] += 3
+    both = find_seqlets([importance, peak], [codes, simulate("Beta", 1, 60)])
+    assert set(both["sequence"]) == {1} and both["start"][0] <= 20 < both["end"][0]
 
 
 def test_nothing_heavy_is_imported_for_a_prediction():

@@ -34,10 +34,8 @@ def read_motifs(
     if not Path(path).is_file(): raise InputNotFoundError(path, "is not there", "Name a file of motifs in MEME format")
     try: motifs = read_meme(str(path))
     except (ValueError, IndexError, KeyError, UnicodeDecodeError) as error:
-        raise InputError(path, f"cannot be read as motifs ({error})", "Give a file in MEME format") from error
+        raise InputError(path, f"cannot be read as motifs ({error})", "Give DNA motifs in MEME format") from error
     if not motifs: raise InputError(path, "has no motif", "Give a file in MEME format")
-    wrong = [name for name, probs in motifs.items() if len(probs) != len(DNA)]
-    if wrong: raise InputError(path, f"has a motif that is not of DNA: {wrong[0]}", "Give motifs of A, C, G and T")
     return motifs
 
 # %% ../../nbs/89_motifs.ipynb #e3880def

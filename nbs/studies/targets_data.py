@@ -40,9 +40,9 @@ def overlapping(chromosome, start, end) -> np.ndarray:
     return new.cumsum().sort_index().to_numpy()
 
 
-def fingerprints(sequences) -> list[str]:
-    """The same text for a sequence and its other strand."""
-    return [DNA.fingerprint(DNA.encode(sequence)) for sequence in sequences]
+def fingerprints(sequences, alphabet=DNA) -> list[str]:
+    """The same text for a sequence and its other strand, where there is one."""
+    return [alphabet.fingerprint(alphabet.encode(sequence)) for sequence in sequences]
 
 
 def held_out(groups, share: float, seed: int, number: int = 0) -> np.ndarray:
@@ -68,11 +68,11 @@ def without_tested(table: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     return table[~shared].reset_index(drop=True), int(shared.sum())
 
 
-def described(table: pd.DataFrame, kinds: dict, **dropped) -> pd.DataFrame:
+def described(table: pd.DataFrame, kinds: dict, alphabet=DNA, **dropped) -> pd.DataFrame:
     """The table with what a study has to know of it; no group and no sequence is on two sides."""
     table = table.reset_index(drop=True)
     table.attrs = {"targets": list(kinds), "kinds": kinds, "dropped": dropped}
-    for sides in (table.groupby("group")["split"], table.groupby(fingerprints(table["sequence"]))["split"]):
+    for sides in (table.groupby("group")["split"], table.groupby(fingerprints(table["sequence"], alphabet))["split"]):
         assert (sides.nunique() == 1).all(), "a group or a sequence is on two sides"
     return table
 
