@@ -40,7 +40,6 @@ def read_motifs(
 
 # %% ../../nbs/89_motifs.ipynb #e3880def
 COLUMNS = ["sequence", "start", "end", "importance", "p_value", "letters"]
-_SHORTEST = 25  # letters of sequences that seqlets are looked for in: their longest
 
 
 def _of_one_length(rows: np.ndarray, numbers: list[int], codes: list[np.ndarray], alphabet, threshold) -> pd.DataFrame:
@@ -48,7 +47,6 @@ def _of_one_length(rows: np.ndarray, numbers: list[int], codes: list[np.ndarray]
     import torch
     from tangermeme.seqlet import recursive_seqlets  # when it is needed: to import it takes seconds
 
-    if rows.shape[1] < _SHORTEST or not np.ptp(rows): return pd.DataFrame(columns=COLUMNS)
     found = recursive_seqlets(torch.from_numpy(rows), threshold=threshold)
     found.columns = ["sequence", "start", "end", "importance", "p_value"]
     found["sequence"] = [numbers[i] for i in found["sequence"]]
