@@ -37,7 +37,7 @@ def missing(path):
 
 def without_paths(text):
     """A notebook's text output without the paths of the machine that ran it, as warnings have them."""
-    return re.sub(r"\S+/ipykernel_\d+/\d+\.py", "cell", text.replace(f"{ROOT}/", ""))
+    return re.sub(r"\S+/ipykernel_\d+/\d+\.py", "cell", text.replace(f"{ROOT}/", "").replace(f"{ROOT.parent}/", "../"))
 
 
 def clean_outputs(path):

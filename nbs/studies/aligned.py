@@ -25,6 +25,11 @@ START = {"pretrained": "bacteria-small", "from scratch": None}
 # ---------------------------------------------------------------- models of what stands where
 
 
+def dense(features) -> torch.Tensor:
+    """Sparse features as a tensor."""
+    return torch.from_numpy(features.toarray())
+
+
 class Energies:
     """Sums over letters at their places, a few of them, and a small network that makes an answer of them.
 
@@ -32,7 +37,16 @@ class Energies:
     two or three of them isn't a sum any more (Kinney et al. 2010). The mean of several networks; one target.
     """
 
-    def __init__(self, sums: int = 8, members: int = 5, epochs: int = 12, lr: float = 1e-2, bs: int = 256):
+    def __init__(
+        self,
+        sums: int = 8,
+        members: int = 5,
+        epochs: int = 12,
+        lr: float = 1e-2,
+        bs: int = 256,
+        features=one_hot_features,  # reads -> (n, features), sparse
+    ):
+        self.features = features
         self.sums = sums
         self.members = members
         self.epochs = epochs
@@ -40,7 +54,7 @@ class Energies:
         self.bs = bs
 
     def fit(self, train: Part, valid: Part, kinds):
-        X = torch.from_numpy(one_hot_features(train.reads).toarray())
+        X = self.features(train.reads)
         self.mean, self.spread = train.targets.mean(), train.targets.std()
         y = torch.from_numpy((train.targets[:, 0] - self.mean) / self.spread).float()
         self.networks = [self._trained(X, y, seed) for seed in range(self.members)]
@@ -51,18 +65,18 @@ class Energies:
         bend = nn.Sequential(nn.Tanh(), nn.Linear(self.sums, 16), nn.Tanh(), nn.Linear(16, 1))
         network = nn.Sequential(nn.Linear(X.shape[1], self.sums), *bend)
         opt = torch.optim.AdamW(network.parameters(), lr=self.lr, weight_decay=0.1)
-        steps = len(X) // self.bs
+        steps = len(y) // self.bs
         rates = torch.optim.lr_scheduler.OneCycleLR(opt, self.lr, total_steps=self.epochs * steps)
         for _ in range(self.epochs):
-            for rows in torch.randperm(len(X))[: steps * self.bs].reshape(steps, self.bs):
+            for rows in torch.randperm(len(y))[: steps * self.bs].reshape(steps, self.bs):
                 opt.zero_grad()
-                (network(X[rows])[:, 0] - y[rows]).square().mean().backward()
+                (network(dense(X[rows.numpy()]))[:, 0] - y[rows]).square().mean().backward()
                 opt.step()
                 rates.step()
         return network
 
     def predict(self, reads) -> np.ndarray:
-        X = torch.from_numpy(one_hot_features(reads).toarray())
+        X = dense(self.features(reads))
         with torch.inference_mode():
             answer = torch.stack([network(X)[:, 0] for network in self.networks]).mean(0)
         return self.mean + self.spread * answer.numpy()[:, None]
