@@ -101,6 +101,9 @@ class VariantScorer:
     ):
         self.model, self.lm = two_models(model, lm)
         first = self.model or self.lm
+        if not first.alphabet.has_strands:
+            problem = f"reads {first.alphabet.material}, and variants are changes of DNA"
+            raise InputError("the model", problem, "Give a model of DNA")
         if self.model and self.lm: check_alphabet(self.model.alphabet, self.lm.alphabet, "the language model")
         self.reference = reference if isinstance(reference, Reference) else Reference(reference, first.alphabet)
         if on_ref_mismatch not in MISMATCH:
