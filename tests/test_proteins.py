@@ -385,7 +385,7 @@ def test_interpret(classifier, tmp_path):
     ("predict bacteria-taxa {d}/p.faa", ["p.faa", "is not a nucleotide code (a protein?)"]),
     ("embed bacteria-small {d}/p.faa --out {t}/e.parquet", ["p.faa", "is not a nucleotide code (a protein?)"]),
     ("classify {clf} {d}/p.faa", ["reads proteins, but taxa are told from DNA or RNA"]),
-    ("screen {clf} {d}/p.faa --out {t}/s", ["reads proteins, but taxa are told from DNA or RNA"]),
+    ("screen {clf} {d}/dna.fa --out {t}/s", ["reads proteins, but taxa are told from DNA or RNA"]),
     ("calibrate {clf} {c} --lineages {t}/l.tsv --label kind --out {t}/taxa",
      ["reads proteins, but taxa are told from DNA or RNA"]),
     ("tracks {clf} {d}/p.faa --track kinase --strand=- --out {t}/o.bedgraph", ["protein has no other strand"]),
