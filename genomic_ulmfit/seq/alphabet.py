@@ -104,10 +104,12 @@ class Alphabet:
         "The other strand, same shape; positions lie along the last dimension. Raises as `complements` does."
         return self.complements[codes[..., ::-1]]
 
-    def fingerprint(self, codes: np.ndarray) -> str:
-        "A digest of 128 bits (BLAKE2b), the same for a sequence and its reverse complement where there is one."
-        strands = (codes, self.reverse_complement(codes)) if self.has_strands else (codes,)
-        return min(hashlib.blake2b(strand.tobytes(), digest_size=16).hexdigest() for strand in strands)
+# %% ../../nbs/02_alphabet.ipynb #efa1fc88
+@patch
+def fingerprint(self: Alphabet, codes: np.ndarray) -> str:
+    "A digest of 128 bits (BLAKE2b), the same for a sequence and its reverse complement where there is one."
+    strands = (codes, self.reverse_complement(codes)) if self.has_strands else (codes,)
+    return min(hashlib.blake2b(strand.tobytes(), digest_size=16).hexdigest() for strand in strands)
 
 # %% ../../nbs/02_alphabet.ipynb #68a52f74
 DNA = Alphabet(

@@ -91,7 +91,7 @@ def _as_written(found: dict[str, np.ndarray], swapped: np.ndarray) -> tuple[np.n
     ref, alt = (np.where(turned, found[b], found[a]) for a, b in (("ref", "alt"), ("alt", "ref")))
     return ref, alt, np.where(turned, -found["llr"], found["llr"]) + 0.0  # no -0
 
-
+# %% ../../nbs/86_variants.ipynb #06f34ef7
 class VariantScorer:
     "Scores tables of variants with one or two models on one reference; parameters as of `score_variants`."
 
