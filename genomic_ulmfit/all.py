@@ -55,6 +55,7 @@ from .report.target_figures import plot_predicted
 from .report.target_metrics import choose_thresholds, label_metrics, spread_figures, target_metrics
 from .seq.alphabet import DNA, PROTEIN, Alphabet, decode_bases, encode_bases, reverse_complement
 from .seq.errors import InputError
+from .seq.genes import call_genes, read_genes
 from .seq.records import SequenceRecord, read_sequences
 from .seq.streams import longest_record
 from .seq.tables import read_table
@@ -86,7 +87,6 @@ from .tasks.dependencies import dependency_map
 from .tasks.embed import embed_file
 from .tasks.evaluate import evaluate
 from .tasks.evaluate_targets import evaluate_targets, judged_json
-from .tasks.genes import call_genes, read_genes
 from .tasks.interpret import interpret_file
 from .tasks.motifs import find_seqlets, plot_logo
 from .tasks.mutagenesis import Saturation, saturation

@@ -7,6 +7,8 @@ __all__ = ['REMARKS', 'add_arguments', 'run']
 
 # %% ../../nbs/cli/10_corpus_build.ipynb #d75c9713
 from .arguments import add_json, add_seed, write_json
+from ..seq.alphabet import DNA, PROTEIN
+from ..seq.errors import InputError
 from ..seq.progress import shown
 from ..seq.tables import is_table_file
 from ..text.corpus import GenomeCorpus
@@ -22,15 +24,25 @@ def add_arguments(parser):
     parser.add_argument("--base", help="folder that the table's paths are relative to (default: the table's)")
     hold_out = "move every N-th record of a training file to the split valid"
     parser.add_argument("--hold-out", type=int, default=0, metavar="N", help=hold_out)
+    proteins = "make a corpus of proteins: files of proteins as they are; of files of DNA genes are called (by "
+    proteins += "pyrodigal; of bacteria and archaea) and translated, those that end with their contig left out"
+    parser.add_argument("--proteins", action="store_true", help=proteins)
+    thin = "with --proteins: leave near-duplicates (half of the words of 8 residues were there before) out of the "
+    parser.add_argument("--thin", action="store_true", help=thin + "split train; of other splits they are marked")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing corpus")
     add_seed(parser, random=False)
     add_json(parser)
 
 # %% ../../nbs/cli/10_corpus_build.ipynb #2fc41e54
 REMARKS = {
-    "ambiguous": "ambiguous bases",
+    "ambiguous": "ambiguous letters",
     "empty_records": "empty records left out",
     "repeated_records": "records that repeat another",
+    "genomes": "genomes, whose genes were called",
+    "genes": "genes translated",
+    "cut_off": "genes left out that a contig's end cuts off",
+    "left_out": "of the repeated records left out of the split train (--thin)",
+    "near_train": "records of other splits that nearly repeat one of the split train",
 }
 
 
@@ -39,9 +51,12 @@ def run(args):
     one_table = len(args.sources) == 1 and is_table_file(args.sources[0])
     source = args.sources[0] if one_table else args.sources
     kept = {"labels": args.labels, "base": args.base, "hold_out": args.hold_out, "overwrite": args.overwrite}
+    if args.thin and not args.proteins: raise InputError("--thin", "is for proteins", "Give --proteins, too")
+    kept |= {"alphabet": PROTEIN if args.proteins else DNA, "thin": args.thin}
     corpus = GenomeCorpus.build(source, args.out, **kept, progress=shown)
     print(corpus)
+    counts = corpus.info | corpus.info.get("proteins", {})
     for key, remark in REMARKS.items():
-        if corpus.info[key]: print(f"{corpus.info[key]:,} {remark}")
+        if counts.get(key): print(f"{counts[key]:,} {remark}")
     facts = {key: value for key, value in corpus.info.items() if key != "sources"}
     write_json(args.json, facts | {"splits": {split: int(n) for split, n in corpus.splits.items()}})

@@ -32,7 +32,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    "Bits per base of a language model, or the metrics of a classifier or a model of targets, on a held-out split."
+    "Bits per letter of a language model, or the metrics of a classifier or a model of targets, on a held-out split."
     model = load_model(args.model)
     if isinstance(getattr(model, "task", None), Targets): return run_targets(args, model)
     for name in ("baselines", "page", "groups"):

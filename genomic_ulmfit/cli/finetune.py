@@ -12,6 +12,7 @@ from .arguments import add_json, add_seed
 from .pretrain import add_window, language_model_run
 from .training import add_budget
 from ..model.model import pretrained_model
+from ..text.corpus import GenomeCorpus
 
 # %% ../../nbs/cli/30_finetune.ipynb #de374813
 LR_DIV = 2  # the first group of layers learns so many times slower than the last
@@ -33,4 +34,5 @@ def run(args):
     "Stage 2: a pretrained language model goes on with the target's text."
     set_seed(args.seed)
     model = pretrained_model(args.model)
-    language_model_run(args, model.tokenizer, {"pretrained": model.about}, pretrained=model, lr_div=LR_DIV)
+    facts = {"pretrained": model.about}
+    language_model_run(args, GenomeCorpus(args.corpus), model.tokenizer, facts, pretrained=model, lr_div=LR_DIV)

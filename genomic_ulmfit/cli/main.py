@@ -20,7 +20,7 @@ COMMANDS = {  # and what each does, as its `run` says
     "demo": "Everything, from genomes to a tested classifier and a report.",
     "corpus build": "Stream sequence files into a corpus.",
     "corpus check": "Compare the files of a corpus with the checksums that were noted when it was built.",
-    "pretrain": "Stage 1: a language model on genomes.",
+    "pretrain": "Stage 1: a language model on genomes or proteins.",
     "finetune": "Stage 2: a pretrained language model goes on with the target's text.",
     "train": "Stage 3: a classifier, or a model of measurements, on the encoder of a language model.",
     "predict": "Classes, or targets, of the reads of a file; a line each, in the order of the file.",
@@ -34,7 +34,7 @@ COMMANDS = {  # and what each does, as its `run` says
     "merge": "Put the samples that `classify --json` wrote into one BIOM table, or on one page.",
     "screen": "Screen samples for the agents of a list.",
     "associate combine": "Weigh association results by scores of their variants.",
-    "evaluate": "Bits per base of a language model, or the metrics of a classifier or a model of targets, on a "
+    "evaluate": "Bits per letter of a language model, or the metrics of a classifier or a model of targets, on a "
     "held-out split.",
 }
 GROUPS = {  # commands of two words stand under the first

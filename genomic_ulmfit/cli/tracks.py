@@ -15,7 +15,7 @@ from .arguments import add_seed, add_views, views_of
 from ..seq.errors import InputError
 from ..seq.files import check_outputs, written
 from ..seq.records import read_sequences
-from ..tasks.genes import Gene, call_genes, read_genes
+from ..seq.genes import Gene, call_genes, read_genes
 from ..tasks.tracks import BIGWIG, TrackSummary, plot_region, write_track
 
 # %% ../../nbs/cli/79_tracks.ipynb #39c2aa0d

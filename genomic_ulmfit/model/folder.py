@@ -72,7 +72,8 @@ def find_device(
         raise InputError(f"device {name}", problem, "Leave the device out to take the best there is") from error
 
 # %% ../../nbs/42_folder.ipynb #b8267f1b
-CARD_TABLES = ("bits_per_base", "per_read_figures", "training_files", "tried")  # in `about`: a dict, or a list of dicts
+# of `about`: a dict, or a list of dicts
+CARD_TABLES = ("bits_per_base", "bits_per_residue", "per_read_figures", "training_files", "tried")
 
 
 def _rows(title: str, table: dict | list[dict]) -> list[dict]:

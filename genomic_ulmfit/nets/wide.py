@@ -75,7 +75,7 @@ def letters_like(
     alphabet: Alphabet,
 ) -> int:
     "Letters of a word with about as many possibilities."
-    return round(bases * math.log(4) / math.log(len(alphabet)))
+    return round(bases * math.log(4) / math.log(alphabet.n_parts))
 
 
 def check_numbered(

@@ -184,7 +184,7 @@ _MOST_COLUMNS = 2**22  # possible words of a profile
 
 def longest_words(alphabet: Alphabet) -> int:
     "Letters in the longest words of which there are a few thousand."
-    return int(log(_MOST_KMERS) / log(len(alphabet)))
+    return int(log(_MOST_KMERS) / log(alphabet.n_parts))
 
 # %% ../../nbs/31_target_baselines.ipynb #d92c7475
 def default_baselines(
@@ -205,7 +205,7 @@ def default_baselines(
     gaps = {"letters": k, "span": k + 2}
     if sum(map(len, reads)) * len(gap_patterns(**gaps)) * (1 if stranded else 2) <= _MOST_GAPPED:
         found["gapped k-mers"] = LinearBaseline(partial(gapped_features, **(how | gaps)))
-    ks = [length for length in (k, k + 2, k + 4) if len(alphabet) ** length <= _MOST_COLUMNS]
+    ks = [length for length in (k, k + 2, k + 4) if alphabet.n_parts**length <= _MOST_COLUMNS]
     return found | {"nearest neighbours": NeighbourBaseline(ks, **how)}
 
 # %% ../../nbs/31_target_baselines.ipynb #751dd185

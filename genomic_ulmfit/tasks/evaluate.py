@@ -152,7 +152,8 @@ def evaluate(
     """
     if not isinstance(model, GenomeModel): model = load_model(model)
     if isinstance(model, LanguageModel):
-        return {"bits_per_base": model.bits_per_base(held_out_text(data, split, model.alphabet), progress=progress)}
+        bits = model.bits_per_base(held_out_text(data, split, model.alphabet), progress=progress)
+        return {f"bits_per_{model.alphabet.letter_name}": bits}
     drawing = {"length": length, "error_rate": error_rate, "seed": seed}
     corpus = as_corpus(data)
     if corpus: questions = drawn_questions(corpus, model, label, split, reads, **drawing)

@@ -54,7 +54,7 @@ def plot_changes(
     alphabet: Alphabet,
 ) -> Figure:
     "Differences as colours, a column for each place and a row for each letter: blue above, red below 0."
-    n = len(alphabet)
+    n = alphabet.n_parts
     width, height = max(0.11 * len(delta), 4), 0.5 + 0.18 * n
     fig = Figure(figsize=(width, height))
     bottom, tall = 0.3 / height, 1 - 0.4 / height
@@ -64,7 +64,7 @@ def plot_changes(
     ax.set_facecolor("#e5e7eb")
     drawn = ax.imshow(delta.T, cmap="RdBu", vmin=-(most or 1), vmax=most or 1, aspect="auto", interpolation="nearest")
     fig.colorbar(drawn, cax=bar)
-    ax.set(xlim=(-1, len(delta)), yticks=range(n), yticklabels=list(alphabet.letters))
+    ax.set(xlim=(-1, len(delta)), yticks=range(n), yticklabels=list(alphabet.letters[:n]))
     return fig
 
 # %% ../../nbs/90_interpret.ipynb #b7194c4c

@@ -53,10 +53,10 @@ def all_changes(
     start: int = 0,
     end: int | None = None,
 ) -> Changes:
-    "Every other letter at each place from `start` to before `end` whose letter is known."
+    "Every other letter at each place from `start` to before `end` whose letter is known; marks are left alone."
     places = np.arange(start, len(codes) if end is None else end)
-    grid = np.arange(len(alphabet), dtype=np.uint8) != codes[places, None]
-    row, letter = np.nonzero(grid & (codes[places, None] < len(alphabet)))
+    grid = np.arange(alphabet.n_parts, dtype=np.uint8) != codes[places, None]
+    row, letter = np.nonzero(grid & (codes[places, None] < alphabet.n_parts))
     return Changes(places[row], letter.astype(np.uint8))
 
 # %% ../../nbs/88_mutagenesis.ipynb #15a78f31
@@ -217,7 +217,7 @@ def saturation(
     columns, names = target_columns(model, targets)
     changes = all_changes(codes, model.alphabet, start, end)
     how = (reads_both_strands(model) if both_strands is None else both_strands, phases or model.tokenizer.stride)
-    delta = np.full((len(codes), len(model.alphabet), len(columns)), np.nan, np.float32)
+    delta = np.full((len(codes), model.alphabet.n_parts, len(columns)), np.nan, np.float32)
     if isinstance(model, Predictor):
         means = map(torch.from_numpy, predictor_means(model, codes, changes, *how))
         ref, edited = (model.task.answer(torch.atleast_2d(mean)).numpy()[:, columns] for mean in means)

@@ -22,7 +22,7 @@ from ..report.figures import ACCENT, INK, MUTED, literal
 from ..seq.errors import InputError, check_number, install
 from ..seq.files import check_outputs, is_stream, written
 from ..seq.records import read_sequences
-from .genes import Gene
+from ..seq.genes import Gene
 from .mutagenesis import LOG_LIKELIHOOD
 from ..text.target import check_names
 

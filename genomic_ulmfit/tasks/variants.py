@@ -91,7 +91,7 @@ def _as_written(found: dict[str, np.ndarray], swapped: np.ndarray) -> tuple[np.n
     ref, alt = (np.where(turned, found[b], found[a]) for a, b in (("ref", "alt"), ("alt", "ref")))
     return ref, alt, np.where(turned, -found["llr"], found["llr"]) + 0.0  # no -0
 
-
+# %% ../../nbs/86_variants.ipynb #06f34ef7
 class VariantScorer:
     "Scores tables of variants with one or two models on one reference; parameters as of `score_variants`."
 
@@ -101,6 +101,9 @@ class VariantScorer:
     ):
         self.model, self.lm = two_models(model, lm)
         first = self.model or self.lm
+        if not first.alphabet.has_strands:
+            problem = f"reads {first.alphabet.material}, and variants are changes of DNA"
+            raise InputError("the model", problem, "Give a model of DNA")
         if self.model and self.lm: check_alphabet(self.model.alphabet, self.lm.alphabet, "the language model")
         self.reference = reference if isinstance(reference, Reference) else Reference(reference, first.alphabet)
         if on_ref_mismatch not in MISMATCH:

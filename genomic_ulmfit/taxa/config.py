@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TAXA_FILE', 'TAXA_FORMAT', 'IN_ABOUT', 'ALSO_IN_ABOUT', 'Confusion', 'confusion_from_dict', 'TaxonConfig',
            'ViewsShape', 'TaxonShape', 'taxon_config_from_dict', 'notes_only', 'lasting_notes', 'read_taxon_config',
-           'check_parts']
+           'check_reads_dna', 'check_parts']
 
 # %% ../../nbs/65_taxon_config.ipynb #0667fda4
 import json
@@ -251,15 +251,23 @@ def read_taxon_config(
     raise InputError(folder, "is not calibrated and has no taxonomy", remedy)
 
 # %% ../../nbs/65_taxon_config.ipynb #d688676a
+def check_reads_dna(
+    model: Predictor,
+    where="the model",  # its folder, named in the error
+):
+    "Raise `InputError` for a model that doesn't read DNA."
+    if model.alphabet == DNA: return
+    problem = f"reads {model.alphabet.material}, but taxa are told from {DNA.material}"
+    raise InputError(where, problem, "Give a classifier of reads")
+
+
 def check_parts(
     model: Predictor,
     tree: Taxonomy,
     words: WordTable | None,
 ):
     "Raise `InputError` for a model that doesn't read DNA, and `ValueError` for parts of different classes."
-    if model.alphabet != DNA:
-        problem = f"reads {model.alphabet.material}, but taxa are told from {DNA.material}"
-        raise InputError("the model", problem, "Give a classifier of reads")
+    check_reads_dna(model)
     for name, part in (("tree", tree), ("table of words", words)):
         if part is not None and part.classes != model.task.names:
             raise ValueError(f"the classes of the model and of the {name} are not the same")

@@ -22,7 +22,9 @@ from ..seq.files import read_whole
 from ..seq.settings import REMEDY
 from .calibration import Calibration, Evidence
 from .calls import Judged, assign
-from .config import TAXA_FILE, Confusion, TaxonConfig, check_parts, notes_only, read_taxon_config
+from genomic_ulmfit.taxa.config import (
+    TAXA_FILE, Confusion, TaxonConfig, check_parts, check_reads_dna, notes_only, read_taxon_config,
+)
 from genomic_ulmfit.taxa.focus import (
     MANY_CLASSES, READS_IN_FOCUS, Focus, closest, focus_on, genus_numbers, words_in_focus,
 )
@@ -98,6 +100,7 @@ class TaxonModel:
     def _read(cls, folder: Path, device, network: bool | None) -> "TaxonModel":
         "The model in a folder, as its files are at the moment."
         model = load_predictor(folder, device, classes=True)
+        check_reads_dna(model, folder)
         config = read_taxon_config(folder, model.about)
         if config.tree.classes != model.task.names:
             raise InputError(folder / TAXA_FILE, "has other classes than the network", REMEDY)

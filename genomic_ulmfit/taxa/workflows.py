@@ -24,7 +24,7 @@ from ..seq.progress import silent
 from ..seq.records import ReadSummary, has_records
 from .agents import agent_rows, read_agents
 from .calibrate import calibrate
-from .config import TAXA_FILE
+from .config import TAXA_FILE, check_reads_dna
 from .confusion import fit_confusion
 from .formats import classify_files
 from .model import TaxonModel
@@ -108,7 +108,9 @@ def calibrate_taxa(
     where `out` holds a model that is not to be replaced.
     """
     check_place(model, out, overwrite)
+    where = "the model" if isinstance(model, Predictor) else model
     model = load_predictor(model, classes=True)
+    check_reads_dna(model, where)
     corpus = corpus if isinstance(corpus, GenomeCorpus) else GenomeCorpus(corpus)
     tree = read_taxonomy(lineages, model.task.names, label, taxdump)
     held_out = set(corpus.labels_of(split, label))  # there they are, or it says so

@@ -6,25 +6,27 @@
 __all__ = ['FORMAT', 'BASES_FILE', 'RECORDS_FILE', 'MANIFEST_FILE', 'SAMPLE', 'GenomeCorpus']
 
 # %% ../../nbs/11_corpus.ipynb #63e0ef63
-import csv
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
-from typing import BinaryIO, TextIO
 
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 from typing_extensions import NotRequired, TypedDict
 
-from ..seq.alphabet import DNA, Alphabet, get_alphabet
+from ..seq.alphabet import DNA, PROTEIN, Alphabet, get_alphabet
 from ..seq.errors import InputError, InputNotFoundError
 from ..seq.files import is_stream, read_whole, sha256, written_folder
+from ..seq.genes import CalledGenes
 from ..seq.progress import silent
+from ..seq.proteins import read_proteins
 from ..seq.records import ReadSummary, SequenceRecord, read_sequences
 from ..seq.settings import Place, checked
-from .sources import COLUMNS, file_table
+from .sources import file_table
+from .writing import NEAR, CorpusWriter, NearTrain, record_split
 
 # %% ../../nbs/11_corpus.ipynb #094196dc
 FORMAT = "genomic_ulmfit-corpus/1"  # in the manifest; another one is refused
@@ -145,56 +147,13 @@ class GenomeCorpus:
 # %% ../../nbs/11_corpus.ipynb #ef177d48
 SAMPLE = Path(str(files("genomic_ulmfit"))) / "sample"  # folder with `genomes.tsv` and the FASTA files
 
-# %% ../../nbs/11_corpus.ipynb #d32d583e
-class _SeenSequences:
-    "Fingerprints of all sequences so far, with the split and the place of each."
-
-    def __init__(self, alphabet: Alphabet):
-        self.alphabet = alphabet
-        self.places: dict[str, tuple[str, str]] = {}  # split and place by fingerprint
-        self.repeated = 0  # sequences that repeat another
-
-    def add(self, file, record: SequenceRecord, split: str):
-        "Count a repeated sequence. Raises `InputError` for one that stands in another split."
-        fingerprint = self.alphabet.fingerprint(record.codes)
-        other_split, other = self.places.get(fingerprint, (split, ""))
-        if other_split != split:
-            problem = f"same sequence as {other} in the split {other_split!r}, but this is {split!r}"
-            remedy = "A sequence must be in one split; remove one of the two"
-            raise InputError(file, problem, remedy, record=record.id)
-        self.repeated += fingerprint in self.places
-        self.places[fingerprint] = split, f"{Path(file).name}:{record.id}"
-
-# %% ../../nbs/11_corpus.ipynb #2ab7ad7b
-class _CorpusWriter:
-    "Appends records to a corpus that is being built."
-
-    def __init__(self, bases: BinaryIO, records: TextIO, labels: list[str], alphabet: Alphabet):
-        self.bases = bases
-        self.table = csv.DictWriter(records, [*COLUMNS[:-1], *labels, "split"], delimiter="\t", lineterminator="\n")
-        self.table.writeheader()
-        self.unknown = alphabet.unknown
-        self.seen = _SeenSequences(alphabet)
-        self.records = 0  # written so far
-        self.letters = 0
-
-    def add(self, file, record: SequenceRecord, labels: dict, split: str):
-        "Append a record. Raises `InputError` for a sequence that stands in another split."
-        self.seen.add(file, record, split)
-        record.codes.tofile(self.bases)
-        ambiguous = int(np.count_nonzero(record.codes == self.unknown))
-        place = {"file": Path(file).name, "record": record.id, "start": self.letters, "length": len(record.codes)}
-        self.table.writerow({**place, "ambiguous": ambiguous, **labels, "split": split})
-        self.records += 1
-        self.letters += len(record.codes)
-
-# %% ../../nbs/11_corpus.ipynb #1a284c9b
-def _record_split(split: str, number: int, hold_out: int) -> str:
-    "The split of a file's record of that number: `valid` for every `hold_out`-th of a train file."
-    held = hold_out and split == "train" and number % hold_out == hold_out - 1
-    return "valid" if held else split
-
 # %% ../../nbs/11_corpus.ipynb #98d96d3a
+def _records_of(path, summary: ReadSummary, called: CalledGenes) -> Iterator[SequenceRecord]:
+    "The records of a file; of a genome that becomes a corpus of proteins, the proteins of its genes."
+    if summary.alphabet == PROTEIN: return read_proteins(path, summary, called)
+    return read_sequences(path, summary, unique_ids=True)
+
+
 def _write_records(
     folder: Path,  # of the corpus
     table: pd.DataFrame,  # of `file_table`
@@ -202,16 +161,18 @@ def _write_records(
     hold_out: int,
     summary: ReadSummary,  # of the corpus's alphabet; counts are added to it
     progress: Callable,  # wraps the list of files, as `shown`
-) -> _CorpusWriter:
+    called: CalledGenes,  # counts are added to it
+    thin: bool = False,  # leave near-duplicates out of the training split
+) -> CorpusWriter:
     "Write the sequences and the table of records. Raises `InputError` for bad files, leakage, and no letters at all."
     with open(folder / BASES_FILE, "wb") as bases, open(folder / RECORDS_FILE, "w", encoding="utf-8") as records:
-        writer = _CorpusWriter(bases, records, labels, summary.alphabet)
+        writer = CorpusWriter(bases, records, labels, summary.alphabet, thin)
         for row in progress(table.to_dict("records"), "files"):
             kept = {label: row[label] for label in labels}
-            for number, record in enumerate(read_sequences(row["path"], summary, unique_ids=True)):
+            for number, record in enumerate(_records_of(row["path"], summary, called)):
                 if not len(record.codes): continue
-                writer.add(row["file"], record, kept, _record_split(row["split"], number, hold_out))
-    if summary.ambiguous == writer.letters:
+                writer.add(row["file"], record, kept, record_split(row["split"], number, hold_out))
+    if writer.ambiguous == writer.letters:
         problem = f"there is not a single known {summary.alphabet.letter_name} in the input"
         raise InputError(table["path"].iloc[0], problem, "Give files with sequence in them")
     return writer
@@ -223,9 +184,14 @@ def _checksum(path) -> str | None:
 
 
 def _manifest(
-    folder: Path, table: pd.DataFrame, labels: list[str], summary: ReadSummary, writer: _CorpusWriter
+    folder: Path, table: pd.DataFrame, labels: list[str], summary: ReadSummary, writer: CorpusWriter,
+    called: CalledGenes,
 ) -> dict:
     "The manifest of a corpus whose other files are written."
+    proteins = {"left_out": writer.left_out, **asdict(called)}
+    if isinstance(writer.seen, NearTrain):
+        labels = [*labels, NEAR]
+        proteins[NEAR] = writer.seen.held_out
     built = {name: folder / name for name in (BASES_FILE, RECORDS_FILE)}
     sources = table.to_dict("records")
     return {
@@ -235,9 +201,10 @@ def _manifest(
         "records": writer.records,
         "empty_records": summary.empty,
         "repeated_records": writer.seen.repeated,
-        "bases": summary.bases,
-        "ambiguous": summary.ambiguous,
+        "bases": writer.letters,
+        "ambiguous": writer.ambiguous,
         "only_ambiguous_records": summary.all_ambiguous,
+        **({"proteins": proteins} if summary.alphabet == PROTEIN else {}),
         "files": {name: {"bytes": file.stat().st_size, "sha256": sha256(file)} for name, file in built.items()},
         "sources": [{"file": row["file"], "split": row["split"], "sha256": _checksum(row["path"])} for row in sources],
     }
@@ -253,7 +220,8 @@ def build(
     hold_out: int = 0,  # every so many-th record of a train file goes to `valid`; none at 0
     overwrite: bool = False,  # replace an existing corpus
     progress: Callable = silent,  # wraps the list of files, e.g. `seq.progress.shown`
-    alphabet: Alphabet = DNA,  # what the sequences are
+    alphabet: Alphabet = DNA,  # what the corpus holds; for `PROTEIN` the genes of genomes are called
+    thin: bool = False,  # of proteins: leave near-duplicates out of the training split
 ) -> GenomeCorpus:
     """Stream sequence files into a corpus.
 
@@ -265,10 +233,11 @@ def build(
     if out.exists() and not (overwrite and (out / MANIFEST_FILE).exists()):
         remedy = "Choose another folder, or replace a corpus with overwrite (--overwrite)"
         raise InputError(out, "exists already", remedy)
-    summary = ReadSummary(alphabet)
+    if alphabet == PROTEIN: table = table.sort_values("split", key=lambda split: split != "train", kind="stable")
+    summary, called = ReadSummary(alphabet), CalledGenes()
     with written_folder(out) as folder:
-        writer = _write_records(folder, table, labels, hold_out, summary, progress)
-        manifest = _manifest(folder, table, labels, summary, writer)
+        writer = _write_records(folder, table, labels, hold_out, summary, progress, called, thin)
+        manifest = _manifest(folder, table, labels, summary, writer, called)
         (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1))
     return GenomeCorpus(out)
 

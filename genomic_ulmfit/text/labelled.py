@@ -51,6 +51,7 @@ def table_codes(
         try: out.append(alphabet.as_codes(letters))
         except (ValueError, TypeError) as e:
             raise InputError(where, f"column {sequence!r}: {e}", f"Give {alphabet.material}", record=str(row)) from e
+    alphabet.check_material(out, where)
     return out
 
 # %% ../../nbs/16_labelled.ipynb #c0f9b688

@@ -164,7 +164,8 @@ def genome_lm_learner(
     if source: model.load_state_dict(source.model.state_dict())
     regularise = [RNNRegularizer(alpha, beta)] if alpha or beta else []
     cbs = [DevicePrecision(), GradientClip(clip), RNNCallback(), *regularise, *L(kwargs.pop("cbs", None))]
-    usual = {"loss_func": language_model_loss(), "metrics": [BitsPerBase(tokenizer.stride)], "splitter": lm_groups}
+    bits = BitsPerBase(tokenizer.stride, tokenizer.alphabet.letter_name)
+    usual = {"loss_func": language_model_loss(), "metrics": [bits], "splitter": lm_groups}
     return LanguageModelLearner(dls, model, sizes, cbs=cbs, **{"opt_func": fused_adamw, **usual, **kwargs})
 
 # %% ../../nbs/54_learner.ipynb #b3db1a1a

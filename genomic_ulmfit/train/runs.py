@@ -19,7 +19,7 @@ from fastai.torch_core import rank_distrib
 from ..model.model import pretrained_model
 from ..nets.counts import default_counts
 from ..nets.placed import MOST_PLACES
-from ..seq.alphabet import Alphabet
+from ..seq.alphabet import DNA, PROTEIN, Alphabet
 from ..seq.errors import InputError
 from ..seq.files import held
 from ..seq.tables import is_table_file
@@ -190,9 +190,11 @@ FEW = 20  # classes: a regression on places for more takes longer than the netwo
 
 def usual_recipe(
     data,  # corpus folder, table or FASTA
+    alphabet: Alphabet = DNA,  # of the sequences
 ) -> Recipe:
-    "What a network from scratch for these data is made of where nobody says."
-    return DRAWN if Path(data).is_dir() else GIVEN
+    "What a network from scratch for these data is made of where nobody says; of proteins it reads residue by residue."
+    usual = DRAWN if Path(data).is_dir() else GIVEN
+    return usual._replace(k=1, stride=1) if alphabet == PROTEIN else usual
 
 
 ROOM = 2  # words of a class in a row of the table, on average: with more it says little
@@ -235,11 +237,12 @@ def usual_memory(
 def recipe_learner(
     data,  # corpus folder, table or FASTA
     recipe: Recipe,
+    alphabet: Alphabet = DNA,  # of the sequences, where no language model is named, which has its own
     **reading,  # further arguments of `read_loaders`
 ) -> tuple[PredictorLearner, dict]:  # what the model card shall say of the data and the encoder
     "A learner of a recipe for labelled sequences."
     model = pretrained_model(recipe.pretrained)
-    tokenizer = model.tokenizer if model else KmerTokenizer(recipe.k, recipe.stride)
+    tokenizer = model.tokenizer if model else KmerTokenizer(recipe.k, recipe.stride, alphabet)
     loaders, facts = read_loaders(data, tokenizer, **reading)
     facts |= {"pretrained": model.about if model else "none: trained from scratch"}
     memory = usual_memory(loaders, recipe.wide, bool(model), recipe.placed)

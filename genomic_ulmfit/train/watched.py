@@ -10,6 +10,7 @@ import torch
 from fastai.learner import Metric
 
 from ..report.metrics import bits_per_base
+from ..seq.alphabet import DNA
 from ..text.kmers import NO_LOSS
 
 # %% ../../nbs/51_watched.ipynb #19e88646
@@ -19,8 +20,10 @@ class BitsPerBase(Metric):
     def __init__(
         self,
         stride: int,  # new letters that a token adds
+        letter: str = DNA.letter_name,  # what people call one
     ):
         self.stride = stride
+        self.letter = letter
 
     def reset(self):
         self.nats = 0.0
@@ -39,4 +42,4 @@ class BitsPerBase(Metric):
     def value(self): return bits_per_base(float(self.nats), int(self.n), self.stride) if self.n else None
 
     @property
-    def name(self): return "bits_per_base"
+    def name(self): return f"bits_per_{self.letter}"

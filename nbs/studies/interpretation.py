@@ -11,9 +11,9 @@ from sklearn.metrics import roc_auc_score
 
 from genomic_ulmfit.model.model import LanguageModel, Predictor
 from genomic_ulmfit.seq.alphabet import decode_bases, encode_bases, reverse_complement
+from genomic_ulmfit.seq.genes import Gene, call_genes
 from genomic_ulmfit.seq.numbers import kmer_numbers
 from genomic_ulmfit.seq.records import read_sequences
-from genomic_ulmfit.tasks.genes import Gene, call_genes
 from genomic_ulmfit.tasks.mutagenesis import saturation
 from genomic_ulmfit.text.loaders import ReadDataLoaders
 from genomic_ulmfit.text.target_loaders import TargetDataLoaders
