@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MORE', 'numbers', 'add_arguments', 'run']
 
-# %% ../../nbs/cli/92_few.ipynb #352243ce
+# %% ../../nbs/cli/92_few.ipynb #39b6b1f0
 import argparse
 import sys
 
@@ -13,10 +13,10 @@ from .arguments import add_json, add_seed, write_json
 from ..seq.progress import shown
 from ..tasks.few_labels_page import choice_lines, few_file
 
-# %% ../../nbs/cli/92_few.ipynb #1a87b2c2
+# %% ../../nbs/cli/92_few.ipynb #21e77b5d
 MORE = (
-    "Writes page.html, table.tsv, parts.tsv, and predicted.tsv: the rows without a value, predicted by the best method. "
-    "Equal sequences never stand on both sides."
+    "Writes page.html, table.tsv, parts.tsv, and predicted.tsv: the rows without a value, predicted by the best "
+    "method. Equal sequences never stand on both sides."
 )
 
 
@@ -47,10 +47,11 @@ def add_arguments(parser):
     add_seed(parser)
     add_json(parser)
 
-# %% ../../nbs/cli/92_few.ipynb #76c54915
+# %% ../../nbs/cli/92_few.ipynb #43e18fe5
 def run(args):
     "Compare what learns from few labels on a table of them: which to use with so many, and its predictions."
-    how = {name: getattr(args, name) for name in ("sizes", "sequence", "wild_type", "offset", "groups", "parts", "seed")}
+    names = ("sizes", "sequence", "wild_type", "offset", "groups", "parts", "seed")
+    how = {name: getattr(args, name) for name in names}
     how["methods"] = args.methods.split(",") if args.methods else None
     few = few_file(args.model, args.table, args.target, args.out, progress=shown, **how)
     print(*choice_lines(few), f"see {args.out}/page.html", sep="\n", file=sys.stderr)

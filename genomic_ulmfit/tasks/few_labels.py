@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FIGURES', 'Labelled', 'figures_of', 'fresh_fit', 'FewPredictor', 'FewLabels', 'fit_few']
 
-# %% ../../nbs/93_few_labels.ipynb #ba30c7b3
+# %% ../../nbs/93_few_labels.ipynb #b331ad34
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ from ..text.columns import column_numbers
 from ..text.labelled import table_codes
 from ..text.target import check_names
 
-# %% ../../nbs/93_few_labels.ipynb #dc6bfb1e
+# %% ../../nbs/93_few_labels.ipynb #7dcf28dd
 class Labelled(NamedTuple):
     "Rows with sequences and values."
 
@@ -42,7 +42,7 @@ class Labelled(NamedTuple):
         sequences = [self.sequences[row] for row in rows]
         return self._replace(rows=self.rows[rows], sequences=sequences, y=self.y[rows], groups=self.groups[rows])
 
-# %% ../../nbs/93_few_labels.ipynb #d93ba03e
+# %% ../../nbs/93_few_labels.ipynb #75346122
 def joined_groups(
     sequences: Sequence[str],
     groups: Sequence | None,  # a name a row
@@ -56,7 +56,7 @@ def joined_groups(
     size = int(ends.max(initial=n - 1)) + 1
     return connected_components(coo_array((np.ones(len(ends)), (rows, ends)), shape=(size, size)))[1][:n]
 
-# %% ../../nbs/93_few_labels.ipynb #44d4e777
+# %% ../../nbs/93_few_labels.ipynb #c3130a31
 def _letters(table: pd.DataFrame, sequence: str, wild_type, offset: int, alphabet: Alphabet, where) -> list[str]:
     "The letters of each row; a stop inside as `*`."
     if wild_type is not None: return mutant_sequences(wild_type, table, sequence, offset, alphabet)
@@ -89,7 +89,7 @@ def read_labelled(
     names = rows[groups].astype(str).to_numpy(object)[kept] if groups else None
     return Labelled(kept, sequences, y[kept], joined_groups(sequences, names), len(letters) - len(kept))
 
-# %% ../../nbs/93_few_labels.ipynb #53416717
+# %% ../../nbs/93_few_labels.ipynb #d1c5f6ce
 _JUDGED = 1_000  # rows of each draw that are judged: Spearman's standard error is .03 then
 
 
@@ -129,7 +129,7 @@ def divisions(
         for size in sorted(sizes):
             yield Division(size, part, np.setdiff1d(whole_groups(groups, order, size), judged), judged)
 
-# %% ../../nbs/93_few_labels.ipynb #ecb5ff19
+# %% ../../nbs/93_few_labels.ipynb #f1427176
 def _check_rows(known: Labelled, target: str, sizes: Sequence[int] | None, parts: int, where):
     "Raise `InputError` where there is nothing to learn, or not enough rows to divide."
     check_number("parts", parts, 2)
@@ -138,7 +138,8 @@ def _check_rows(known: Labelled, target: str, sizes: Sequence[int] | None, parts
     if not n: raise InputError(where, f"has no value of {target!r}", "Fill in some")
     if np.ptp(known.y) == 0: raise InputError(where, f"{target!r} is {known.y[0]:g} in all rows", "Name another target")
     if sizes is None and n_groups < max(parts, FOLDS):
-        problem = f"has {n} labelled rows in {n_groups} groups of different sequences, fewer than {max(parts, FOLDS)} folds"
+        problem = f"has {n} labelled rows in {n_groups} groups of different sequences"
+        problem += f", fewer than {max(parts, FOLDS)} folds"
         raise InputError(where, problem, "Measure more, or give smaller groups")
     for size in sizes or ():
         check_number("a size", size, 2 * FOLDS)
@@ -154,7 +155,7 @@ def _check_division(division: Division, known: Labelled, where):
     problem = f"groups are so large that a draw of {division.size} rows has {groups} of them"
     raise InputError(where, problem, "Give larger sizes, or smaller groups")
 
-# %% ../../nbs/93_few_labels.ipynb #b5348a10
+# %% ../../nbs/93_few_labels.ipynb #c07ccadd
 FIGURES = {"real": {"spearman": spearman, "r2": r2}, "binary": {"auroc": auroc, "average_precision": average_precision}}
 
 
@@ -176,7 +177,7 @@ def fresh_fit(make, some: Labelled) -> Fit:
     "A method fitted to rows; where their values are all alike, that value."
     return (MeanFit if np.ptp(some.y) == 0 else make)().fit(some.sequences, some.y, some.groups)
 
-# %% ../../nbs/93_few_labels.ipynb #85189757
+# %% ../../nbs/93_few_labels.ipynb #124091ac
 def summary(
     parts: pd.DataFrame,  # method, n, part, and a column a figure
     figures: Sequence[str],
@@ -196,7 +197,7 @@ def told_apart(parts: pd.DataFrame, figure: str, n: int) -> tuple[str, list[str]
     error = behind.std() / np.sqrt(behind.count())
     return best, [str(method) for method in behind if behind[method].mean() >= -error[method]]
 
-# %% ../../nbs/93_few_labels.ipynb #c70e7904
+# %% ../../nbs/93_few_labels.ipynb #205fef03
 class FewPredictor(NamedTuple):
     "The best method, fitted to all labelled rows."
 
@@ -221,7 +222,7 @@ class FewLabels(NamedTuple):
     rows: Labelled  # all rows, those without a value too
     drawn: bool  # whether rows were drawn, of each size; otherwise the parts are folds
 
-# %% ../../nbs/93_few_labels.ipynb #3a37c0ee
+# %% ../../nbs/93_few_labels.ipynb #fa5d0aec
 def chosen_fits(possible: dict, methods: Sequence[str] | None) -> dict:
     "Methods by name. Raises `InputError` for one that isn't there, or that these sequences don't allow."
     if methods is None: return possible
@@ -241,7 +242,7 @@ def judge_parts(fits: dict, known: Labelled, parts: Sequence[Division], progress
         found.append(place | rows | figures_of(kind, judged.y, predicted))
     return pd.DataFrame(found)
 
-# %% ../../nbs/93_few_labels.ipynb #31f9b1a8
+# %% ../../nbs/93_few_labels.ipynb #2ddd701b
 def fit_few(
     lm,  # a `LanguageModel`, or the name or folder of one
     table,  # DataFrame, TSV or CSV: a row per sequence

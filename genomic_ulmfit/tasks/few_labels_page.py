@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NAMES', 'choice_lines', 'size_table', 'plot_sizes', 'write_few_page', 'few_file']
 
-# %% ../../nbs/93_few_labels_page.ipynb #523b4cc7
+# %% ../../nbs/93_few_labels_page.ipynb #23328d89
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from matplotlib.figure import Figure
 from .. import __version__
 from ..report.page import section, write_page
 from ..report.prose import prose
-from ..seq.alphabet import PROTEIN
 from ..seq.files import written, written_folder
 from ..seq.progress import silent
 from ..seq.tables import read_table
@@ -24,7 +23,7 @@ from .few_labels import FIGURES, FewLabels, fit_few, told_apart
 from .mutants import read_wild_type
 from .mutations import as_language_model
 
-# %% ../../nbs/93_few_labels_page.ipynb #3d459347
+# %% ../../nbs/93_few_labels_page.ipynb #c7d5994a
 NAMES = {"spearman": "Spearman's correlation", "auroc": "AUROC", "r2": "R²", "average_precision": "Average precision"}
 
 
@@ -49,7 +48,7 @@ def size_table(
     wide = cells.pivot(index="method", columns="n", values="text").loc[few.table["method"].unique()]
     return wide.rename(columns=lambda n: f"{n} rows").rename_axis(columns=None).reset_index()
 
-# %% ../../nbs/93_few_labels_page.ipynb #9b4b0ce0
+# %% ../../nbs/93_few_labels_page.ipynb #c633291f
 _COLORS = ("#9ca3af", "#6b7280", "#d55e00", "#2563eb", "#009e73", "#1e3a8a", "#cc79a7", "#e69f00")
 _MARKS = "_xsovD^P"
 
@@ -63,8 +62,9 @@ def plot_sizes(few: FewLabels) -> Figure:
         rows = few.table[(few.table["method"] == method) & few.table[few.figure].notna()]
         if not len(rows): continue
         shift = 1 + 0.02 * (number - len(methods) / 2)  # bars side by side
-        style = {"color": _COLORS[number % len(_COLORS)], "marker": _MARKS[number % len(_MARKS)], "capsize": 2, "lw": 1.4}
-        ax.errorbar(rows["n"] * shift, rows[few.figure], rows[f"{few.figure}_sd"], label=method, **style)
+        line, *_ = ax.errorbar(rows["n"] * shift, rows[few.figure], rows[f"{few.figure}_sd"], label=method, capsize=2,
+                               color=_COLORS[number % len(_COLORS)])
+        line.set_marker(_MARKS[number % len(_MARKS)])
     sizes = sorted(few.table["n"].unique())
     ax.axhline(0.5 if few.figure == "auroc" else 0, color="#9ca3af", lw=0.8, ls=":")
     ax.set_xscale("log")
@@ -75,7 +75,7 @@ def plot_sizes(few: FewLabels) -> Figure:
     ax.legend(frameon=False, fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
     return fig
 
-# %% ../../nbs/93_few_labels_page.ipynb #45adabb8
+# %% ../../nbs/93_few_labels_page.ipynb #4fcb62d0
 def write_few_page(
     path,  # HTML file
     few: FewLabels,
@@ -99,7 +99,7 @@ def write_few_page(
         write_page(whole, "Few labels", words["lead"], sections, words["notes"], words["footer"][0])
     return Path(path)
 
-# %% ../../nbs/93_few_labels_page.ipynb #a971c961
+# %% ../../nbs/93_few_labels_page.ipynb #85d0a225
 def few_file(
     lm,  # a `LanguageModel`, or the name or folder of one
     table,  # TSV or CSV
