@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MORE', 'numbers', 'add_arguments', 'run']
 
-# %% ../../nbs/cli/92_few.ipynb #39b6b1f0
+# %% ../../nbs/cli/92_few.ipynb #5ddd1fb7
 import argparse
 import sys
 
@@ -13,20 +13,20 @@ from .arguments import add_json, add_seed, write_json
 from ..seq.progress import shown
 from ..tasks.few_labels_page import choice_lines, few_file
 
-# %% ../../nbs/cli/92_few.ipynb #21e77b5d
+# %% ../../nbs/cli/92_few.ipynb #8c2007bb
 MORE = (
     "Writes page.html, table.tsv, parts.tsv, and predicted.tsv: the rows without a value, predicted by the best "
     "method. Equal sequences never stand on both sides."
 )
 
-
+# %% ../../nbs/cli/92_few.ipynb #5b0c059d
 def numbers(text: str) -> tuple[int, ...]:
     "Numbers between commas: `24,96,384`."
     try: return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers such as 24,96,384") from None
 
-
+# %% ../../nbs/cli/92_few.ipynb #47fd5bf0
 def add_arguments(parser):
     "What `few` takes."
     parser.add_argument("model", help="folder of a language model, or a name")
@@ -47,7 +47,7 @@ def add_arguments(parser):
     add_seed(parser)
     add_json(parser)
 
-# %% ../../nbs/cli/92_few.ipynb #43e18fe5
+# %% ../../nbs/cli/92_few.ipynb #281d5e6e
 def run(args):
     "Compare what learns from few labels on a table of them: which to use with so many, and its predictions."
     names = ("sizes", "sequence", "wild_type", "offset", "groups", "parts", "seed")

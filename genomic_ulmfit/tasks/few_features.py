@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FREE', 'Reader', 'Block', 'FittedBlock']
 
-# %% ../../nbs/93_few_features.ipynb #7fec251e
+# %% ../../nbs/93_few_features.ipynb #dd22a853
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from ..report.sequence_features import one_hot_features
 from ..seq.alphabet import PROTEIN
 from .mutations import log_likelihoods
 
-# %% ../../nbs/93_few_features.ipynb #4a80351c
+# %% ../../nbs/93_few_features.ipynb #d5d65643
 class Reader:
     "What a language model says of sequences, each of which it reads once."
 
@@ -39,7 +39,7 @@ class Reader:
         "Vectors, zero where no letter is known."
         return self._read(sequences)[:, 1:]
 
-# %% ../../nbs/93_few_features.ipynb #03cf0ae7
+# %% ../../nbs/93_few_features.ipynb #2506155c
 def blosum_rows(letters: str) -> np.ndarray:  # (letters, letters) float32
     "The scores of each letter against all others, in tenths."
     from Bio.Align import substitution_matrices  # when it is needed
@@ -54,17 +54,17 @@ def blosum_features(sequences: Sequence[str]) -> np.ndarray:  # (n, places x let
     one_hot = one_hot_features(sequences, PROTEIN).toarray().reshape(len(sequences), -1, n)
     return (one_hot @ blosum_rows(PROTEIN.letters)).reshape(len(sequences), -1)
 
-# %% ../../nbs/93_few_features.ipynb #e2c89e3f
+# %% ../../nbs/93_few_features.ipynb #3f442a9b
 FREE = 100.0  # times what a column is that shall hardly be shrunk
 
-
+# %% ../../nbs/93_few_features.ipynb #7a3f73a1
 class Block(NamedTuple):
     "Columns that describe sequences."
 
     columns: Callable  # sequences -> (n, columns), dense or sparse
     size: float = 1.0  # the root of the sum of variances in the training rows
 
-
+# %% ../../nbs/93_few_features.ipynb #c7c707f6
 class FittedBlock(NamedTuple):
     "A block with what was seen of it in training rows."
 
@@ -85,7 +85,7 @@ class FittedBlock(NamedTuple):
         "The columns of sequences, on the footing of the training rows."
         return (_dense(self.block.columns(sequences), self.kept) - self.means) * self.scale
 
-
+# %% ../../nbs/93_few_features.ipynb #c8ffaf94
 def _dense(X, kept=slice(None)) -> np.ndarray:
     "Some columns as float64."
     X = X[:, kept]

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FOLDS', 'fold_numbers', 'kind_of', 'LinearFit', 'SiteMeans', 'possible_fits']
 
-# %% ../../nbs/93_few_fits.ipynb #47cea657
+# %% ../../nbs/93_few_fits.ipynb #fda45ca8
 import io
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
@@ -25,10 +25,10 @@ from .few_features import FREE, Block, FittedBlock, Reader, blosum_features
 from ..text.target_loaders import TargetDataLoaders
 from ..train.learner import genome_predictor_learner
 
-# %% ../../nbs/93_few_fits.ipynb #4cef6219
+# %% ../../nbs/93_few_fits.ipynb #e10fe2e1
 FOLDS = 5
 
-
+# %% ../../nbs/93_few_fits.ipynb #3f78258a
 def fold_numbers(
     groups: np.ndarray,  # group of each row, (n,)
     folds: int,
@@ -45,12 +45,12 @@ def fold_numbers(
         rows[fold[group]] += sizes[group]
     return fold[number]
 
-
+# %% ../../nbs/93_few_fits.ipynb #7b9db1f6
 def kind_of(y: np.ndarray) -> str:
     "`binary` for 0 and 1, otherwise `real`."
     return "binary" if np.isin(y, (0, 1)).all() else "real"
 
-# %% ../../nbs/93_few_fits.ipynb #f685b36d
+# %% ../../nbs/93_few_fits.ipynb #0b7658d2
 PENALTIES = tuple(10.0**power for power in range(4, -5, -1))  # to try, of columns whose variances add up to 1
 
 
@@ -67,7 +67,7 @@ def least_loss(
     "The setting with the least mean loss; the first of equal ones."
     return min(settings, key=lambda setting: float(np.mean(losses(setting))))
 
-# %% ../../nbs/93_few_fits.ipynb #a1fdc9fd
+# %% ../../nbs/93_few_fits.ipynb #e9d455ff
 class LinearFit:
     "Ridge or logistic regression of blocks of columns."
 
@@ -104,11 +104,11 @@ class LinearFit:
             losses[out] = unit_deviance(y[out], _expected(model, X[out]), kind)
         return losses
 
-# %% ../../nbs/93_few_fits.ipynb #c0f8dd0a
+# %% ../../nbs/93_few_fits.ipynb #66a99fff
 class SiteMeans:
     "What each letter at each place adds, on its own."
 
-    SHRUNK = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)  # rows of no effect that are added to those of a letter, to try
+    SHRUNK: tuple[float, ...] = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)  # rows of no effect, added to a letter's
 
     def __init__(self, columns: Callable, seed: int = 0):
         self.columns = columns  # letters at places: sequences -> (n, columns) of 0 and 1, sparse
@@ -119,8 +119,11 @@ class SiteMeans:
         self.binary = kind_of(y) == "binary"
         X = self.columns(sequences)
         fold = fold_numbers(groups, FOLDS, self.seed)
-        shrunk = least_loss(partial(self._losses, X, y, fold), self.SHRUNK)
-        self.mean, self.effects = self._effects(X, y, shrunk)
+        left_out = {shrunk: self._left_out(X, y, fold, shrunk) for shrunk in self.SHRUNK}
+        shrunk = least_loss(lambda shrunk: (self._slope(left_out[shrunk], y) * left_out[shrunk] - y + y.mean()) ** 2,
+                            self.SHRUNK)
+        self.mean, effects = self._effects(X, y, shrunk)
+        self.effects = effects * self._slope(left_out[shrunk], y)
         return self
 
     def predict(self, sequences: Sequence[str]) -> np.ndarray:  # (n,)
@@ -134,22 +137,26 @@ class SiteMeans:
         rows = np.asarray(X.sum(0)).ravel()
         return y.mean(), X.T @ (y - y.mean()) / (rows + shrunk)
 
-    def _losses(self, X, y, fold, shrunk: float) -> np.ndarray:  # (n,)
-        "Squared error of each row, from the other folds."
-        losses = np.zeros(len(y))
+    @staticmethod
+    def _slope(left_out: np.ndarray, y: np.ndarray) -> float:  # 0 to 1
+        "How much of the sums is to be believed: the slope of the values over them."
+        return float(np.clip(left_out @ (y - y.mean()) / max(left_out @ left_out, 1e-12), 0, 1))
+
+    def _left_out(self, X, y, fold, shrunk: float) -> np.ndarray:  # (n,)
+        "The sum of effects of each row, from the other folds."
+        found = np.zeros(len(y))
         for number in np.unique(fold):
             out = np.flatnonzero(fold == number)
-            mean, effects = self._effects(X[np.flatnonzero(fold != number)], np.delete(y, out), shrunk)
-            losses[out] = (mean + X[out] @ effects - y[out]) ** 2
-        return losses
+            found[out] = X[out] @ self._effects(X[np.flatnonzero(fold != number)], np.delete(y, out), shrunk)[1]
+        return found
 
-# %% ../../nbs/93_few_fits.ipynb #f69ecdd9
+# %% ../../nbs/93_few_fits.ipynb #7a5af15a
 EPOCHS = 30  # passes at most
 PATIENCE = 10  # passes without a lower loss of the watched rows
 RATE = 1e-2  # of the head; the first layers learn 2.6 times slower
 _MANY = 200  # labelled rows; of fewer a batch has 8
 
-
+# %% ../../nbs/93_few_fits.ipynb #a05b3ea9
 class FineTuned:
     "A language model's encoder and a head, trained together."
 
@@ -178,7 +185,7 @@ class FineTuned:
         "Values, or probabilities."
         return self.model.predict(list(sequences), exact=True).values[:, 0].astype(float)
 
-# %% ../../nbs/93_few_fits.ipynb #c088a549
+# %% ../../nbs/93_few_fits.ipynb #3dfa187d
 class Fit(Protocol):
     "What is fitted to labelled rows and predicts others."
 
@@ -201,7 +208,7 @@ class MeanFit:
 
 NETWORK = "fine-tuned network"
 
-# %% ../../nbs/93_few_fits.ipynb #8fa6fae6
+# %% ../../nbs/93_few_fits.ipynb #368ac1e6
 def possible_fits(
     reader: Reader,
     sequences: Sequence[str],  # all, labelled or not

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FIGURES', 'Labelled', 'figures_of', 'fresh_fit', 'FewPredictor', 'FewLabels', 'fit_few']
 
-# %% ../../nbs/93_few_labels.ipynb #b331ad34
+# %% ../../nbs/93_few_labels.ipynb #f47c6a03
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ from ..text.columns import column_numbers
 from ..text.labelled import table_codes
 from ..text.target import check_names
 
-# %% ../../nbs/93_few_labels.ipynb #7dcf28dd
+# %% ../../nbs/93_few_labels.ipynb #47112295
 class Labelled(NamedTuple):
     "Rows with sequences and values."
 
@@ -42,7 +42,7 @@ class Labelled(NamedTuple):
         sequences = [self.sequences[row] for row in rows]
         return self._replace(rows=self.rows[rows], sequences=sequences, y=self.y[rows], groups=self.groups[rows])
 
-# %% ../../nbs/93_few_labels.ipynb #75346122
+# %% ../../nbs/93_few_labels.ipynb #28788ac3
 def joined_groups(
     sequences: Sequence[str],
     groups: Sequence | None,  # a name a row
@@ -56,7 +56,7 @@ def joined_groups(
     size = int(ends.max(initial=n - 1)) + 1
     return connected_components(coo_array((np.ones(len(ends)), (rows, ends)), shape=(size, size)))[1][:n]
 
-# %% ../../nbs/93_few_labels.ipynb #c3130a31
+# %% ../../nbs/93_few_labels.ipynb #d03774dc
 def _letters(table: pd.DataFrame, sequence: str, wild_type, offset: int, alphabet: Alphabet, where) -> list[str]:
     "The letters of each row; a stop inside as `*`."
     if wild_type is not None: return mutant_sequences(wild_type, table, sequence, offset, alphabet)
@@ -69,7 +69,7 @@ def _letters(table: pd.DataFrame, sequence: str, wild_type, offset: int, alphabe
     inside = texts.str.contains(STOP, regex=False)
     return [text if stop else alphabet.decode(each) for text, stop, each in zip(texts, inside, codes)]
 
-
+# %% ../../nbs/93_few_labels.ipynb #44c6fe72
 def read_labelled(
     table,  # DataFrame, TSV or CSV
     target: str,  # column of values
@@ -89,10 +89,10 @@ def read_labelled(
     names = rows[groups].astype(str).to_numpy(object)[kept] if groups else None
     return Labelled(kept, sequences, y[kept], joined_groups(sequences, names), len(letters) - len(kept))
 
-# %% ../../nbs/93_few_labels.ipynb #d1c5f6ce
+# %% ../../nbs/93_few_labels.ipynb #4b107419
 _JUDGED = 1_000  # rows of each draw that are judged: Spearman's standard error is .03 then
 
-
+# %% ../../nbs/93_few_labels.ipynb #2047f252
 class Division(NamedTuple):
     "Rows to fit to, and rows to judge on."
 
@@ -101,7 +101,7 @@ class Division(NamedTuple):
     fitted: np.ndarray
     judged: np.ndarray
 
-
+# %% ../../nbs/93_few_labels.ipynb #6b73913b
 def whole_groups(groups: np.ndarray, order: np.ndarray, most: int) -> np.ndarray:
     "Rows of groups in their order, as many whole groups as have so many rows at most together."
     _, number, sizes = np.unique(groups, return_inverse=True, return_counts=True)
@@ -109,7 +109,7 @@ def whole_groups(groups: np.ndarray, order: np.ndarray, most: int) -> np.ndarray
     chosen = order[: np.searchsorted(total, most, side="right")]
     return np.flatnonzero(np.isin(number, chosen))
 
-
+# %% ../../nbs/93_few_labels.ipynb #5019e93a
 def divisions(
     groups: np.ndarray,  # (n,)
     sizes: Sequence[int] | None,
@@ -129,7 +129,7 @@ def divisions(
         for size in sorted(sizes):
             yield Division(size, part, np.setdiff1d(whole_groups(groups, order, size), judged), judged)
 
-# %% ../../nbs/93_few_labels.ipynb #f1427176
+# %% ../../nbs/93_few_labels.ipynb #cecfcffe
 def _check_rows(known: Labelled, target: str, sizes: Sequence[int] | None, parts: int, where):
     "Raise `InputError` where there is nothing to learn, or not enough rows to divide."
     check_number("parts", parts, 2)
@@ -147,7 +147,7 @@ def _check_rows(known: Labelled, target: str, sizes: Sequence[int] | None, parts
         problem = f"has {n} labelled rows, and none is left to judge with {size} drawn"
         raise InputError(where, problem, "Give smaller sizes, or none for folds of all rows")
 
-
+# %% ../../nbs/93_few_labels.ipynb #f7bc016a
 def _check_division(division: Division, known: Labelled, where):
     "Raise `InputError` for a draw that whole groups leave too small."
     groups = len(np.unique(known.groups[division.fitted]))
@@ -155,10 +155,10 @@ def _check_division(division: Division, known: Labelled, where):
     problem = f"groups are so large that a draw of {division.size} rows has {groups} of them"
     raise InputError(where, problem, "Give larger sizes, or smaller groups")
 
-# %% ../../nbs/93_few_labels.ipynb #c07ccadd
+# %% ../../nbs/93_few_labels.ipynb #c1d7c8e9
 FIGURES = {"real": {"spearman": spearman, "r2": r2}, "binary": {"auroc": auroc, "average_precision": average_precision}}
 
-
+# %% ../../nbs/93_few_labels.ipynb #f3136235
 def figures_of(
     kind: str,  # a key of `FIGURES`
     y: np.ndarray,  # (n,)
@@ -172,12 +172,12 @@ def figures_of(
     if np.ptp(predicted) == 0 and kind == "real": found["spearman"] = np.nan
     return found
 
-
+# %% ../../nbs/93_few_labels.ipynb #3b365137
 def fresh_fit(make, some: Labelled) -> Fit:
     "A method fitted to rows; where their values are all alike, that value."
     return (MeanFit if np.ptp(some.y) == 0 else make)().fit(some.sequences, some.y, some.groups)
 
-# %% ../../nbs/93_few_labels.ipynb #124091ac
+# %% ../../nbs/93_few_labels.ipynb #13f7a48d
 def summary(
     parts: pd.DataFrame,  # method, n, part, and a column a figure
     figures: Sequence[str],
@@ -188,7 +188,7 @@ def summary(
         f"{figure}{end}": (figure, how) for figure in figures for end, how in (("", "mean"), ("_sd", "std"))})
     return table.reset_index()
 
-
+# %% ../../nbs/93_few_labels.ipynb #a4ff2dd6
 def told_apart(parts: pd.DataFrame, figure: str, n: int) -> tuple[str, list[str]]:
     "The method that is best at a size, and those that are level with it; a figure that is not defined is the worst."
     last = parts[parts["n"] == n].pivot(index="part", columns="method", values=figure)
@@ -197,7 +197,7 @@ def told_apart(parts: pd.DataFrame, figure: str, n: int) -> tuple[str, list[str]
     error = behind.std() / np.sqrt(behind.count())
     return best, [str(method) for method in behind if behind[method].mean() >= -error[method]]
 
-# %% ../../nbs/93_few_labels.ipynb #205fef03
+# %% ../../nbs/93_few_labels.ipynb #5d934cce
 class FewPredictor(NamedTuple):
     "The best method, fitted to all labelled rows."
 
@@ -209,7 +209,7 @@ class FewPredictor(NamedTuple):
         "Values, or probabilities, of sequences as letters or codes."
         return self.fit.predict([self.alphabet.decode(self.alphabet.as_codes(each)) for each in sequences])
 
-
+# %% ../../nbs/93_few_labels.ipynb #c63f9c12
 class FewLabels(NamedTuple):
     "Methods side by side, and the best of them."
 
@@ -222,14 +222,14 @@ class FewLabels(NamedTuple):
     rows: Labelled  # all rows, those without a value too
     drawn: bool  # whether rows were drawn, of each size; otherwise the parts are folds
 
-# %% ../../nbs/93_few_labels.ipynb #fa5d0aec
+# %% ../../nbs/93_few_labels.ipynb #aa8e47e1
 def chosen_fits(possible: dict, methods: Sequence[str] | None) -> dict:
     "Methods by name. Raises `InputError` for one that isn't there, or that these sequences don't allow."
     if methods is None: return possible
     check_names(methods, list(possible), "methods for these sequences")
     return {name: possible[name] for name in possible if name in methods}
 
-
+# %% ../../nbs/93_few_labels.ipynb #da39fa46
 def judge_parts(fits: dict, known: Labelled, parts: Sequence[Division], progress) -> pd.DataFrame:
     "The figures of all methods on all parts."
     kind = kind_of(known.y)
@@ -242,7 +242,7 @@ def judge_parts(fits: dict, known: Labelled, parts: Sequence[Division], progress
         found.append(place | rows | figures_of(kind, judged.y, predicted))
     return pd.DataFrame(found)
 
-# %% ../../nbs/93_few_labels.ipynb #2ddd701b
+# %% ../../nbs/93_few_labels.ipynb #06d7a97a
 def fit_few(
     lm,  # a `LanguageModel`, or the name or folder of one
     table,  # DataFrame, TSV or CSV: a row per sequence

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NAMES', 'choice_lines', 'size_table', 'plot_sizes', 'write_few_page', 'few_file']
 
-# %% ../../nbs/93_few_labels_page.ipynb #23328d89
+# %% ../../nbs/93_few_labels_page.ipynb #5383aea2
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,10 +23,10 @@ from .few_labels import FIGURES, FewLabels, fit_few, told_apart
 from .mutants import read_wild_type
 from .mutations import as_language_model
 
-# %% ../../nbs/93_few_labels_page.ipynb #c7d5994a
+# %% ../../nbs/93_few_labels_page.ipynb #d22757c7
 NAMES = {"spearman": "Spearman's correlation", "auroc": "AUROC", "r2": "R²", "average_precision": "Average precision"}
 
-
+# %% ../../nbs/93_few_labels_page.ipynb #144c6d99
 def choice_lines(few: FewLabels) -> list[str]:
     "What to use with so many labels, a line a size."
     lines = []
@@ -37,7 +37,7 @@ def choice_lines(few: FewLabels) -> list[str]:
         lines.append(f"With {n} labelled rows: {best} ({NAMES[few.figure]} {value:.2f}).{beside}")
     return lines
 
-
+# %% ../../nbs/93_few_labels_page.ipynb #d06d6286
 def size_table(
     few: FewLabels,
     figure: str,  # a column of `few.table`
@@ -48,11 +48,11 @@ def size_table(
     wide = cells.pivot(index="method", columns="n", values="text").loc[few.table["method"].unique()]
     return wide.rename(columns=lambda n: f"{n} rows").rename_axis(columns=None).reset_index()
 
-# %% ../../nbs/93_few_labels_page.ipynb #c633291f
+# %% ../../nbs/93_few_labels_page.ipynb #09456ff6
 _COLORS = ("#9ca3af", "#6b7280", "#d55e00", "#2563eb", "#009e73", "#1e3a8a", "#cc79a7", "#e69f00")
 _MARKS = "_xsovD^P"
 
-
+# %% ../../nbs/93_few_labels_page.ipynb #916c1c87
 def plot_sizes(few: FewLabels) -> Figure:
     "The figure that chooses, over the number of labelled rows."
     fig = Figure(figsize=(7, 4.2))
@@ -75,7 +75,7 @@ def plot_sizes(few: FewLabels) -> Figure:
     ax.legend(frameon=False, fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
     return fig
 
-# %% ../../nbs/93_few_labels_page.ipynb #4fcb62d0
+# %% ../../nbs/93_few_labels_page.ipynb #1cea9d3c
 def write_few_page(
     path,  # HTML file
     few: FewLabels,
@@ -99,7 +99,7 @@ def write_few_page(
         write_page(whole, "Few labels", words["lead"], sections, words["notes"], words["footer"][0])
     return Path(path)
 
-# %% ../../nbs/93_few_labels_page.ipynb #85d0a225
+# %% ../../nbs/93_few_labels_page.ipynb #a0a2c49b
 def few_file(
     lm,  # a `LanguageModel`, or the name or folder of one
     table,  # TSV or CSV

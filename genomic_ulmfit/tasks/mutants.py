@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STOP', 'WildType', 'mutant_sequences', 'read_wild_type']
 
-# %% ../../nbs/92_mutants.ipynb #b1ca2310
+# %% ../../nbs/92_mutants.ipynb #ee60c9f2
 import re
 from typing import NamedTuple
 
@@ -17,12 +17,12 @@ from ..seq.errors import InputError
 from ..seq.records import read_sequences
 from ..seq.tables import read_table, source_name
 
-# %% ../../nbs/92_mutants.ipynb #9f03af48
+# %% ../../nbs/92_mutants.ipynb #3722d1bd
 STOP = "*"
 _CHANGE = re.compile(r"([A-Za-z])(-?\d+)([A-Za-z*])")
 _BETWEEN = re.compile(r"[\s:,;]+")
 
-
+# %% ../../nbs/92_mutants.ipynb #5bf6fcda
 class WildType(NamedTuple):
     "A sequence that mutants are changes of."
 
@@ -39,7 +39,7 @@ class WildType(NamedTuple):
         if len(codes): return cls(codes, alphabet, offset)
         raise InputError("the wild type", f"has no {alphabet.letter_name}s", "Give its letters")
 
-# %% ../../nbs/92_mutants.ipynb #3682b7b7
+# %% ../../nbs/92_mutants.ipynb #5009d22b
 def read_change(text: str, wild_type: WildType) -> tuple[int, int]:
     "Place from 0 on and new code of one change; unknown for a stop. Raises `ValueError` that says what is wrong."
     codes, alphabet, offset = wild_type
@@ -56,10 +56,10 @@ def read_change(text: str, wild_type: WildType) -> tuple[int, int]:
     if new < len(alphabet) or (parts[3] == STOP and alphabet == PROTEIN): return place, new
     raise ValueError(f"{text!r} changes into {parts[3].upper()}, which is none of {alphabet.letters}")
 
-# %% ../../nbs/92_mutants.ipynb #235a1c8d
+# %% ../../nbs/92_mutants.ipynb #c93cbe8f
 Mutant = tuple[tuple[int, int], ...]  # place from 0 on and new code of each change, by place
 
-
+# %% ../../nbs/92_mutants.ipynb #68ac7666
 def read_mutant(text: str, wild_type: WildType) -> Mutant:
     "The changes of a row. Raises `ValueError` that says what is wrong."
     text = text.strip()
@@ -70,7 +70,7 @@ def read_mutant(text: str, wild_type: WildType) -> Mutant:
     if twice: raise ValueError(f"{text!r} changes the place {twice[0] + 1 + wild_type.offset} twice")
     return tuple((place, code) for place, code in changes if code != wild_type.codes[place])
 
-
+# %% ../../nbs/92_mutants.ipynb #d3119087
 def read_mutants(table: pd.DataFrame, mutation: str, wild_type: WildType, where) -> list[Mutant]:
     "The changes of each row. Raises `InputError` that names the row."
     found = []
@@ -81,7 +81,7 @@ def read_mutants(table: pd.DataFrame, mutation: str, wild_type: WildType, where)
             raise InputError(where, str(error), remedy, record=f"row {number}") from error
     return found
 
-# %% ../../nbs/92_mutants.ipynb #62c77972
+# %% ../../nbs/92_mutants.ipynb #fa553a6e
 def mutant_sequences(
     wild_type,  # letters or codes
     table,  # DataFrame, TSV or CSV: a row per mutant
@@ -100,7 +100,7 @@ def mutant_sequences(
         found.append("".join(written_out))
     return found
 
-# %% ../../nbs/92_mutants.ipynb #69395ac5
+# %% ../../nbs/92_mutants.ipynb #bd11d275
 def read_wild_type(
     path,  # FASTA or GenBank file with one sequence
     alphabet: Alphabet = PROTEIN,

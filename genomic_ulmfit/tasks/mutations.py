@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ADDED', 'log_likelihoods', 'MutationScores', 'score_mutations', 'score_mutation_file']
 
-# %% ../../nbs/92_mutations.ipynb #42255aa0
+# %% ../../nbs/92_mutations.ipynb #52becbd4
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,17 +28,17 @@ from .mutagenesis import Changes, _counted, _strand_readings, in_readings
 from .mutants import Mutant, WildType, read_mutants, read_wild_type
 from .rereading import Answer, Ending, Readings, Replacements, likelihood_answer, log_probs
 
-# %% ../../nbs/92_mutations.ipynb #45b77667
+# %% ../../nbs/92_mutations.ipynb #19a2b103
 def _pieces(lengths: Sequence[int], phase: int) -> np.ndarray:  # (pieces, 4): sequence, first read, first counted, end
     "What is read of each sequence in a phase; the letters before the phase are left out."
     return np.array([(number, min(first + phase, end), max(start, first + phase), end)
                      for number, length in enumerate(lengths) for first, start, end in
                      letter_windows(length, CONTEXT, _FRESH)], np.int64).reshape(-1, 4)
 
-# %% ../../nbs/92_mutations.ipynb #c1bd4a34
+# %% ../../nbs/92_mutations.ipynb #b26944cf
 _LETTERS = 30_000  # in a batch
 
-
+# %% ../../nbs/92_mutations.ipynb #188f2cb1
 def log_likelihoods(
     lm: LanguageModel,
     sequences: Sequence,  # letters or codes
@@ -61,11 +61,11 @@ def log_likelihoods(
                 total[number] += np.nansum(values[start - first : end - first], dtype=np.float64)
     return total / len(views)
 
-# %% ../../nbs/92_mutations.ipynb #004da619
+# %% ../../nbs/92_mutations.ipynb #6c4bda90
 _ROWS = 128  # mutants in a batch at least, where there are so many
 _MOST_ROWS = 1_024
 
-
+# %% ../../nbs/92_mutations.ipynb #083ad3ec
 def rewritten(
     readings: Readings,
     edits: Replacements,  # letters, several of a row
@@ -83,7 +83,7 @@ def rewritten(
     states = select_states(readings.states[number], reading)
     return Ending(word, reading, codes, ids, run_encoder(readings.encoder, ids, states)[0])
 
-# %% ../../nbs/92_mutations.ipynb #7bb85dd0
+# %% ../../nbs/92_mutations.ipynb #15aff341
 def read_rewritten(
     readings: Readings,
     edits: Replacements,  # letters, several of a mutant
@@ -109,7 +109,7 @@ def read_rewritten(
             found[some] = answer(readings, ending).cpu().numpy()
     return rows[1], found
 
-# %% ../../nbs/92_mutations.ipynb #98326a7b
+# %% ../../nbs/92_mutations.ipynb #0d68772c
 def _changes_of(mutants: Sequence[Mutant]) -> tuple[Changes, np.ndarray]:
     "All changes, and the number of the mutant of each."
     pairs = np.array([change for mutant in mutants for change in mutant], np.int64).reshape(-1, 2)
@@ -143,7 +143,7 @@ def mutant_ratios(
         np.add.at(shift, rows, found)
     return ref, shift
 
-# %% ../../nbs/92_mutations.ipynb #81b2a805
+# %% ../../nbs/92_mutations.ipynb #08e8abd2
 ADDED = ("changes", "llr", "status")  # columns of a table of scores
 
 
@@ -157,7 +157,7 @@ class MutationScores(NamedTuple):
         "How many rows have each status."
         return dict(Counter(self.table["status"]))
 
-# %% ../../nbs/92_mutations.ipynb #0106eae2
+# %% ../../nbs/92_mutations.ipynb #aa023a1c
 def as_language_model(lm) -> LanguageModel:
     "A language model, given as it is or by folder or name. Raises `InputError` for a predictor."
     loaded = lm if isinstance(lm, GenomeModel) else load_model(lm)
@@ -170,7 +170,7 @@ def _check_added(table: pd.DataFrame, where):
     for name in ADDED:
         if name in table: raise InputError(where, f"has a column {name!r} already", "Rename or remove it")
 
-# %% ../../nbs/92_mutations.ipynb #aca48bcc
+# %% ../../nbs/92_mutations.ipynb #9d25c849
 def score_mutations(
     lm,  # a `LanguageModel`, or the name or folder of one
     wild_type,  # letters or codes
@@ -199,7 +199,7 @@ def score_mutations(
     values = [llr.get(mutant, np.nan) for mutant in mutants]
     return MutationScores(rows.assign(changes=counts, llr=values, status=status), ref)
 
-# %% ../../nbs/92_mutations.ipynb #cdf113b4
+# %% ../../nbs/92_mutations.ipynb #dca18559
 def score_mutation_file(
     lm,  # a `LanguageModel`, or the name or folder of one
     wild_type,  # FASTA with one sequence
