@@ -19,10 +19,11 @@ __all__ = ['InputError', 'Alphabet', 'DNA', 'PROTEIN', 'encode_bases', 'decode_b
            'Sample', 'classify_files', 'read_agents', 'fit_confusion', 'screen_sample', 'compare', 'write_screen',
            'calibrate_taxa', 'screen_files', 'write_sample_page', 'Trimmer', 'cluster_client', 'Workers',
            'classify_files_on', 'evaluate', 'evaluate_targets', 'judged_json', 'write_targets_page', 'predict_file',
-           'embed_file', 'score_variants', 'VariantScores', 'read_variants', 'annotate_variants', 'letter_log_probs',
-           'sequence_log_probs', 'saturation', 'Saturation', 'as_onehot', 'integrated_gradients', 'dependency_map',
-           'write_track', 'plot_region', 'read_genes', 'call_genes', 'find_seqlets', 'plot_logo', 'interpret_file',
-           'combine_association', 'run_demo']
+           'embed_file', 'score_mutations', 'MutationScores', 'mutant_sequences', 'log_likelihoods', 'fit_few',
+           'FewLabels', 'write_few_page', 'score_variants', 'VariantScores', 'read_variants', 'annotate_variants',
+           'letter_log_probs', 'sequence_log_probs', 'saturation', 'Saturation', 'as_onehot', 'integrated_gradients',
+           'dependency_map', 'write_track', 'plot_region', 'read_genes', 'call_genes', 'find_seqlets', 'plot_logo',
+           'interpret_file', 'combine_association', 'run_demo']
 
 # %% ../nbs/99_all.ipynb #c64e7e8f
 import random
@@ -87,9 +88,13 @@ from .tasks.dependencies import dependency_map
 from .tasks.embed import embed_file
 from .tasks.evaluate import evaluate
 from .tasks.evaluate_targets import evaluate_targets, judged_json
+from .tasks.few_labels import FewLabels, fit_few
+from .tasks.few_labels_page import write_few_page
 from .tasks.interpret import interpret_file
 from .tasks.motifs import find_seqlets, plot_logo
 from .tasks.mutagenesis import Saturation, saturation
+from .tasks.mutants import mutant_sequences
+from .tasks.mutations import MutationScores, log_likelihoods, score_mutations
 from .tasks.onehot import as_onehot
 from .tasks.predict import predict_file
 from .tasks.annotate import annotate_variants
@@ -137,7 +142,8 @@ _all_ = [
     "classify_files", "read_agents", "fit_confusion", "screen_sample", "compare", "write_screen", "calibrate_taxa",
     "screen_files", "write_sample_page", "Trimmer", "cluster_client", "Workers", "classify_files_on", "evaluate",
     "evaluate_targets", "judged_json", "write_targets_page", "predict_file", "embed_file",
-    "score_variants", "VariantScores", "read_variants", "annotate_variants", "letter_log_probs",
+    "score_mutations", "MutationScores", "mutant_sequences", "log_likelihoods", "fit_few", "FewLabels",
+    "write_few_page", "score_variants", "VariantScores", "read_variants", "annotate_variants", "letter_log_probs",
     "sequence_log_probs", "saturation", "Saturation", "as_onehot", "integrated_gradients", "dependency_map",
     "write_track", "plot_region", "read_genes", "call_genes", "find_seqlets", "plot_logo", "interpret_file",
     "combine_association", "run_demo",

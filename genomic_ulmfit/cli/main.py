@@ -27,6 +27,8 @@ COMMANDS = {  # and what each does, as its `run` says
     "embed": "Write a vector for each sequence of a file, or each window, as Parquet or AnnData.",
     "variants": "Score the variants of a VCF or BCF by what a model says of either allele.",
     "interpret": "What each letter of some sequences matters to a model: tables, and a page of logos and maps.",
+    "mutations": "Score mutants of one protein, such as A42G:L50P, by what a language model says of them.",
+    "few": "Compare what learns from few labels on a table of them: which to use with so many, and its predictions.",
     "tracks": "What a model says along a genome, as BigWig or bedGraph, and a picture of it beside the genes.",
     "calibrate": "Make a classifier one of taxa: put a tree over its classes, fit its confidence and threshold on "
     "held-out genomes.",

@@ -133,15 +133,15 @@ def predictor_means(
     return ref, ref + shift
 
 # %% ../../nbs/88_mutagenesis.ipynb #ce0bbf5c
-def _strand_readings(lm: LanguageModel, strands: dict[bool, np.ndarray], window: tuple, phases: int):
-    "Readings of one window of the strands in all phases, and where each lies."
+def _strand_readings(lm: LanguageModel, strands: dict[bool, np.ndarray], window: tuple, phases: int, step=None):
+    "Readings of one window of the strands in all phases, and where each lies; a state is kept every `step` words."
     first, _, end = window
     pieces = [Piece(reverse, min(first + phase, end), end) for reverse in strands for phase in range(phases)]
     rows = [strands[piece.reverse][piece.first : piece.end] for piece in pieces]
     codes = np.full((len(rows), max(map(len, rows))), lm.alphabet.padding, np.uint8)
     for row, letters in zip(codes, rows): row[: len(letters)] = letters
     padded = torch.from_numpy(padded_to_words(codes, lm.tokenizer)).to(lm.device)
-    return Readings(encoder_of(lm.model), lm.tokenizer, padded, step_of(lm.tokenizer, len(pieces))), pieces
+    return Readings(encoder_of(lm.model), lm.tokenizer, padded, step or step_of(lm.tokenizer, len(pieces))), pieces
 
 
 def _counted(known: torch.Tensor, pieces: Sequence[Piece], start: int) -> np.ndarray:
