@@ -45,7 +45,7 @@ def llr(lm, *texts, wild_type=WILD, **how):
     return score_mutations(lm, wild_type, mutants(*texts), **how).table["llr"].to_numpy()
 
 
-def drawn(seed, n, wild_type=WILD, letters=PROTEIN.letters):
+def drawn(seed, n, wild_type=WILD, letters=PROTEIN.letters[: PROTEIN.n_parts]):
     """Mutants of one to four changes."""
     rng = np.random.default_rng(seed)
     rows = []

@@ -54,7 +54,8 @@ def read_change(text: str, wild_type: WildType) -> tuple[int, int]:
         raise ValueError(f"{text!r} changes {parts[1].upper()}, but the wild type has {old} there")
     new = alphabet.translate(parts[3])[0]
     if new < alphabet.n_parts or parts[3] == STOP in alphabet.marks: return place, new
-    raise ValueError(f"{text!r} changes into {parts[3].upper()}, which is none of {alphabet.letters[: alphabet.n_parts]}")
+    known = alphabet.letters[: alphabet.n_parts]
+    raise ValueError(f"{text!r} changes into {parts[3].upper()}, which is none of {known}")
 
 # %% ../../nbs/92_mutants.ipynb #c93cbe8f
 Mutant = tuple[tuple[int, int], ...]  # place from 0 on and new code of each change, by place
