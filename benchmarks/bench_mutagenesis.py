@@ -64,7 +64,7 @@ def measurements(quick: bool):
     for name, model, plain in cases:
         lengths = (150, 600)
         if quick:
-            lengths = (150,) if plain is plain_answers else (60,)
+            lengths = (60,) if plain is plain_answers else (30,)
         for length in lengths:
             piece = codes[50_000 : 50_000 + length]
             rows = edited(piece)
@@ -79,7 +79,7 @@ def measurements(quick: bool):
                 f"batches of {ROWS} edited sequences, float32",
                 (len(rows) - 1) / 1e6,
                 goal=1.8,
-                repetitions=3,
+                repetitions=1 if quick else 3,
             )
             with torch.inference_mode():
                 far = float(np.abs(own - plain(model, rows).reshape(own.shape)).max())

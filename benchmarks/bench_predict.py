@@ -146,7 +146,7 @@ def measurements(quick: bool):
     yield measurement(
         "predict, padding in reads of 75 to 300 bases", padding_share(), "of the bases", goal="at most 0.05"
     )
-    few, many = (2000, 20_000) if quick else (20_000, 200_000)
+    few, many = (1000, 5000) if quick else (20_000, 200_000)
     with tempfile.TemporaryDirectory() as tmp:
         model = trained("nano", 500, KmerTokenizer(6, 6)).save(Path(tmp) / "model")
         small, large = (stream_memory(model, n, Path(tmp)) for n in (few, many))
