@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
 
+from .. import __version__
 from .arguments import count
 
 # %% ../../nbs/cli/99_main.ipynb #ee3fce67
@@ -63,6 +64,7 @@ def parser(
     "The arguments of commands."
     about = "ULMFiT for genomes: pretrain a language model on k-mers, fine-tune it, classify reads."
     top = argparse.ArgumentParser(prog="genomic-ulmfit", description=about)
+    top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     device = "cpu, cuda or mps, before the command (default: the best there is)"
     top.add_argument("--device", help=device)
     top.add_argument("--threads", type=int, help="threads on a processor, before the command (default: one a core)")
