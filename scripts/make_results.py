@@ -230,6 +230,11 @@ def page():
             section("Scores of single-letter changes: AUROC", "make study-variant_kmers", plain("variant_kmers")),
             section("Language models of equal minutes", "make study-variant_kmers", plain("variant_kmers_cost")),
             section(
+                "The language model bacteria-proteins-small: bits per residue",
+                "make study-protein_lm",
+                plain("protein_lm"),
+            ),
+            section(
                 "RNA binding: configurations tried (valid), AUROC", "make study-rna_binding", plain("rna_binding_tried")
             ),
             section("RNA binding: the published test part", "make study-rna_binding", rna_binding()),

@@ -128,12 +128,12 @@ def test_full_disk_while_checkpointing_keeps_the_one_before(corpus, tmp_path, ca
 
 
 def test_full_disk_while_building_leaves_nothing(genomes, tmp_path, capsys, monkeypatch):
-    from genomic_ulmfit.text import corpus as module
+    from genomic_ulmfit.text import writing as module
 
     def full(self, *args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module._CorpusWriter, "add", full)
+    monkeypatch.setattr(module.CorpusWriter, "add", full)
     names = ["No space left", "Free some space"]
     fails(capsys, "corpus build {genomes}/genomes.tsv --out {tmp}/c", names=names, genomes=genomes, tmp=tmp_path)
     assert not list(tmp_path.iterdir())

@@ -22,9 +22,9 @@ def folder(tmp_path_factory):
 def test_damaged_inputs_are_handled_or_refused_in_one_line(folder):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        counts, bad = fuzz.fuzz(folder, seconds=120, seed=0, most=5_000)
+        counts, bad = fuzz.fuzz(folder, seconds=60, seed=0, most=5_000)
     assert not bad, bad[:3]
-    assert counts.total() > 1_000 and all(counts[name, "refused"] for name in fuzz.READERS), counts
+    assert counts.total() > 500 and all(counts[name, "refused"] for name in fuzz.READERS), counts
 
 
 def test_the_whole_files_are_read(folder):

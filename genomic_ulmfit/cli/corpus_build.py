@@ -35,7 +35,7 @@ def add_arguments(parser):
 
 # %% ../../nbs/cli/10_corpus_build.ipynb #2fc41e54
 REMARKS = {
-    "ambiguous": "ambiguous letters",
+    "ambiguous": "ambiguous {}s",
     "empty_records": "empty records left out",
     "repeated_records": "records that repeat another",
     "genomes": "genomes, whose genes were called",
@@ -57,6 +57,6 @@ def run(args):
     print(corpus)
     counts = corpus.info | corpus.info.get("proteins", {})
     for key, remark in REMARKS.items():
-        if counts.get(key): print(f"{counts[key]:,} {remark}")
+        if counts.get(key): print(f"{counts[key]:,} {remark.format(corpus.alphabet.letter_name)}")
     facts = {key: value for key, value in corpus.info.items() if key != "sources"}
     write_json(args.json, facts | {"splits": {split: int(n) for split, n in corpus.splits.items()}})
