@@ -134,7 +134,7 @@ def measurements(quick: bool):
             "0.8 to 1.2",
             6,
         )
-    mbp = 25 if quick else 1000
+    mbp = 100 if quick else 1000
     with tempfile.TemporaryDirectory() as tmp:
         yield measurement(
             f"load, first batch of {mbp} Mbp", first_batch(corpus_of(Path(tmp), mbp)), "s", goal="at most 2"
