@@ -10,6 +10,7 @@ import argparse
 import sys
 
 from .arguments import add_json, add_seed, write_json
+from .training import names
 from ..seq.progress import shown
 from ..tasks.few_labels_page import choice_lines, few_file
 
@@ -42,7 +43,7 @@ def add_arguments(parser):
     parser.add_argument("--offset", metavar="N", type=int, default=0, help=offset)
     parser.add_argument("--groups", metavar="NAME", help="column of groups whose rows stay on one side")
     methods = "methods to compare, separated by commas (default all; the fine-tuned network takes longest)"
-    parser.add_argument("--methods", metavar="NAMES", help=methods)
+    parser.add_argument("--methods", metavar="NAMES", type=names, help=methods)
     parser.add_argument("--parts", metavar="N", type=int, default=5, help="folds, or draws of each size (default 5)")
     add_seed(parser)
     add_json(parser)
@@ -50,9 +51,8 @@ def add_arguments(parser):
 # %% ../../nbs/cli/92_few.ipynb #281d5e6e
 def run(args):
     "Compare what learns from few labels on a table of them: which to use with so many, and its predictions."
-    names = ("sizes", "sequence", "wild_type", "offset", "groups", "parts", "seed")
-    how = {name: getattr(args, name) for name in names}
-    how["methods"] = args.methods.split(",") if args.methods else None
+    given = ("sizes", "sequence", "wild_type", "offset", "groups", "methods", "parts", "seed")
+    how = {name: getattr(args, name) for name in given}
     few = few_file(args.model, args.table, args.target, args.out, progress=shown, **how)
     print(*choice_lines(few), f"see {args.out}/page.html", sep="\n", file=sys.stderr)
     rows = few.table.astype(object).where(few.table.notna(), None).to_dict("records")

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CPU_BATCH', 'DEVICE_BATCH', 'load_model', 'GenomeModel', 'LanguageModel', 'TaskModel', 'Predictor',
-           'load_genome_model', 'load_predictor', 'pretrained_model']
+           'load_genome_model', 'load_predictor', 'as_language_model', 'pretrained_model']
 
 # %% ../../nbs/43_model.ipynb #2ea5576b
 import warnings
@@ -275,17 +275,25 @@ def load_predictor(
     raise InputError(where, "predicts targets, not classes", "Give a classifier")
 
 # %% ../../nbs/43_model.ipynb #7a13fb31
+def as_language_model(
+    source,  # a loaded `LanguageModel`, its folder, or a name in `pretrained_models()`
+) -> LanguageModel:
+    "A language model. Raises `InputError` for any other."
+    loaded = isinstance(source, GenomeModel)
+    model = source if loaded else load_model(source)
+    if isinstance(model, LanguageModel): return model
+    name = "the pretrained model" if loaded else source
+    raise InputError(name, f"is a {model.kind}, not a language model", "Give a language model")
+
+
 def pretrained_model(
     source,  # folder, a name in `pretrained_models()`, a loaded `LanguageModel`, or None
     tokenizer: KmerTokenizer | None = None,  # of the loaders; None where they are to take the model's
 ) -> LanguageModel | None:
     "A language model with that tokenizer; None for None. Raises `InputError` for any other model."
     if source is None: return None
-    loaded = isinstance(source, GenomeModel)
-    model = source if loaded else load_model(source)
-    name = "the pretrained model" if loaded else source
-    if not isinstance(model, LanguageModel):
-        raise InputError(name, f"is a {model.kind}, not a language model", "Give a language model")
+    model = as_language_model(source)
     if tokenizer in (None, model.tokenizer): return model
+    name = "the pretrained model" if model is source else source
     problem = f"was trained with {model.tokenizer!r}, the loaders cut {tokenizer!r}"
     raise InputError(name, problem, "Make the loaders with the model's tokenizer")

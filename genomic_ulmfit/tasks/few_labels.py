@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from ..model.model import as_language_model
 from ..report.bootstrap import auroc, average_precision, r2, spearman
 from ..seq.alphabet import PROTEIN, Alphabet
 from ..seq.errors import InputError, check_number
@@ -22,7 +23,6 @@ from ..seq.tables import read_table, source_name
 from .few_features import Reader
 from .few_fits import FOLDS, Fit, MeanFit, fold_numbers, kind_of, possible_fits
 from .mutants import STOP, mutant_sequences
-from .mutations import as_language_model
 from ..text.columns import column_numbers
 from ..text.labelled import table_codes
 from ..text.target import check_names

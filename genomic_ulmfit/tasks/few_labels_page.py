@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from .. import __version__
+from ..model.model import as_language_model
 from ..report.page import section, write_page
 from ..report.prose import prose
 from ..seq.files import written, written_folder
@@ -21,7 +22,7 @@ from ..seq.progress import silent
 from ..seq.tables import read_table
 from .few_labels import FIGURES, FewLabels, fit_few, told_apart
 from .mutants import read_wild_type
-from .mutations import as_language_model
+
 
 # %% ../../nbs/93_few_labels_page.ipynb #d22757c7
 NAMES = {"spearman": "Spearman's correlation", "auroc": "AUROC", "r2": "R²", "average_precision": "Average precision"}

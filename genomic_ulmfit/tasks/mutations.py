@@ -17,7 +17,7 @@ import torch
 
 from ..model.embedding import reads_both_strands
 from ..model.likelihood import _FRESH, CONTEXT, check_covers, letter_log_probs, letter_windows
-from ..model.model import GenomeModel, LanguageModel, load_model
+from ..model.model import LanguageModel, as_language_model
 from ..model.windows import batches_by_length
 from ..nets.states import run_encoder, select_states
 from ..seq.errors import InputError
@@ -158,13 +158,6 @@ class MutationScores(NamedTuple):
         return dict(Counter(self.table["status"]))
 
 # %% ../../nbs/92_mutations.ipynb #aa023a1c
-def as_language_model(lm) -> LanguageModel:
-    "A language model, given as it is or by folder or name. Raises `InputError` for a predictor."
-    loaded = lm if isinstance(lm, GenomeModel) else load_model(lm)
-    if isinstance(loaded, LanguageModel): return loaded
-    raise InputError(lm, "is a predictor", "Give a language model: only that has a likelihood")
-
-
 def _check_added(table: pd.DataFrame, where):
     "Raise `InputError` for a table that has the columns already."
     for name in ADDED:

@@ -13,6 +13,7 @@ import tempfile
 import warnings
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -21,26 +22,50 @@ from ..seq.errors import InputError, InputNotFoundError
 from ..seq.reference import import_pysam
 from .vcf_header import header_faults
 
-# %% ../../nbs/85_variant_files.ipynb #5d510bd8
+# %% ../../nbs/85_variant_files.ipynb #86bc9714
+_BASES = rb"[ACGTRYSWKMBDHVN]+"
+_REF = re.compile(_BASES, re.I)
+_ENDS = rb"(?:%b|\.)?" % _BASES  # of a breakend
+_BREAKEND = rb"%b[\[\]][^\[\]\s]+[\[\]]%b|\.%b|%b\." % (_ENDS, _ENDS, _BASES, _BASES)
+_ALT = re.compile(rb"%b|\*|\.|<[^<>\s]+>|%b" % (_BASES, _BREAKEND), re.I)
+_QUAL = re.compile(rb"\.|[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|[-+]?(?:inf|infinity|nan)", re.I)
+
+
+def column_fault(
+    line: bytes,  # of a VCF
+) -> str:  # empty where there is none, or where htslib refuses the line
+    "What is wrong in the columns REF, ALT and QUAL of a record."
+    columns = line.rstrip(b"\r\n").split(b"\t", 6)
+    if line[:1] == b"#" or len(columns) < 7: return ""
+    text = lambda column: repr(column.decode("utf-8", "replace"))
+    _, _, _, ref, alts, qual, _ = columns
+    if not _REF.fullmatch(ref): return f"REF {text(ref)} is no sequence"
+    for alt in alts.split(b","):
+        if not _ALT.fullmatch(alt): return f"ALT {text(alt)} is no allele"
+    return "" if _QUAL.fullmatch(qual) else f"QUAL {text(qual)} is no number, and is read as 0"
+
+# %% ../../nbs/85_variant_files.ipynb #277bba89
+_FAULTS = 5  # of each kind that are shown
 _UNSAID = re.compile(rb"[=,:]-21474836(?:4[1-9]|[5-9]\d)[;,:\t\n]")  # integers that stand for other things in BCF
 
 
 def check_text(path):
-    "Warn of what htslib passes over in silence in a VCF: a last line without an end, integers that it drops."
-    with open(path, "rb") as stream:
-        if stream.read(2) == b"\x1f\x8b": return  # compressed: htslib checks the end
-        stream.seek(0)
-        last = b"\n"
-        for line in stream:
-            last = line
-            if not _UNSAID.search(line): continue
+    "Warn of what htslib passes over in silence in a VCF: a line without an end, integers that it drops, columns."
+    with open(path, "rb") as stream: packed = stream.read(2) == b"\x1f\x8b"
+    last = b"\n"
+    faults = 0
+    with (gzip.open if packed else open)(path, "rb") as stream, suppress(EOFError, OSError, zlib.error):  # htslib says
+        for number, last in enumerate(stream, 1):
+            fault = column_fault(last)
+            faults += bool(fault)
+            if fault and faults <= _FAULTS: warnings.warn(f"{path}: line {number}: {fault}", stacklevel=2)
+            if not _UNSAID.search(last): continue
             warnings.warn(f"{path}: an integer is below those of a VCF: read as missing", stacklevel=2)
-    if last[-1:] != b"\n": warnings.warn(f"{path}: the last line has no end: is the file whole?", stacklevel=2)
+    if faults > _FAULTS: warnings.warn(f"{path}: {faults - _FAULTS:,} more lines like these", stacklevel=2)
+    if last[-1:] != b"\n" and not packed:
+        warnings.warn(f"{path}: the last line has no end: is the file whole?", stacklevel=2)
 
 # %% ../../nbs/85_variant_files.ipynb #67a83f30
-_FAULTS = 5  # of a header that are shown
-
-
 def unpacked(path):
     "An open file; what is packed by plain gzip, which pysam doesn't read, is unpacked into a temporary one."
     if not Path(path).is_file(): return str(path)

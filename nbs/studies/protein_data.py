@@ -9,6 +9,7 @@ from harness import shared_data
 from targets_data import described, held_out, joined, with_valid
 
 from genomic_ulmfit.seq.alphabet import PROTEIN
+from genomic_ulmfit.tasks.mutants import mutant_sequences, read_wild_type
 
 # TRAC (Hamid & Friedberg 2020), in the order of the numbers in the file
 ANTIBIOTICS = (
@@ -118,24 +119,14 @@ def avgfp() -> pd.DataFrame:
     Sarkisyan et al. 2016, the main split of Gelman et al. 2021 (train, tune, stest). `*` is a stop.
     """
     table = pd.read_csv(shared_data("protein/avgfp/avgfp.tsv.gz"), sep="\t")
-    wild_type = "".join(shared_data("protein/avgfp/wild_type.fa").read_text().split("\n")[1:])
-    table["sequence"] = [with_changes(wild_type, variant) for variant in table["variant"]]
+    wild_type = read_wild_type(shared_data("protein/avgfp/wild_type.fa"))
+    table["sequence"] = mutant_sequences(wild_type, table, "variant", offset=-1)
     table["split"] = ""
     for name, split in {"train": "train", "tune": "valid", "stest": "test"}.items():
         rows = np.loadtxt(shared_data(f"protein/avgfp/main_{name}.txt.gz"), int)
         table.loc[rows, "split"] = split
     table = table.rename(columns={"score": "brightness"}).assign(group=joined(table["sequence"]))
     return described(table[["sequence", "variant", "brightness", "split", "group"]], {"brightness": "real"}, PROTEIN)
-
-
-def with_changes(wild_type: str, variant: str) -> str:
-    """The wild type with changes as `A108D,N144D`, places from 0 on."""
-    letters = list(wild_type)
-    for change in variant.split(","):
-        old, place, new = change[0], int(change[1:-1]), change[-1]
-        assert letters[place] == old, (variant, place)
-        letters[place] = new
-    return "".join(letters)
 
 
 def cov_abdab(least: int = 300) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from functools import lru_cache, partial
 
 import numpy as np
 import pandas as pd
+from aligned import standardised
 from Bio.Align import substitution_matrices
 from harness import network, target_network
 from phenotypes import kept, label_network, together
@@ -164,11 +165,6 @@ def value_figures(y, answers, names) -> dict:
 
 
 # ---------------------------------------------------------------- a data set and its methods
-
-
-def standardised(answers, beside):
-    """Answers in units of the spread of those beside them, around their mean."""
-    return (answers - beside.mean(0)) / np.maximum(beside.std(0), 1e-9)
 
 
 class Study:
