@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -46,21 +47,41 @@ def report_of(command, reads, **kwargs):
     return run(*command, "classify", "bacteria-taxa", reads, "--fast", **kwargs)
 
 
-@pytest.mark.parametrize("kind", ["sdist", "wheel"])
-def test_what_is_built_can_be_installed_and_classifies(kind, source, reads, tmp_path):
-    if kind == "sdist":
-        run(sys.executable, "setup.py", "--quiet", "sdist", "--dist-dir", tmp_path / "dist", cwd=source)
-    else:
-        quiet = ("--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path / "dist")
-        run(sys.executable, "-m", "pip", "wheel", *quiet, ".", cwd=source)
-    (built,) = (tmp_path / "dist").iterdir()
+def wheel_of(source, folder):
+    """The wheel of a source tree or of a source archive."""
+    quiet = ("--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", folder)
+    run(sys.executable, "-m", "pip", "wheel", *quiet, source)
+    (built,) = folder.iterdir()
+    return built
+
+
+@pytest.fixture(scope="module")
+def wheel(source, tmp_path_factory):
+    """The wheel of a copy of its own, which a build may write to."""
+    copy = tmp_path_factory.mktemp("wheel") / "genomic_ulmfit"
+    shutil.copytree(source, copy)
+    return wheel_of(copy, copy.parent / "dist")
+
+
+def test_the_wheel_can_be_installed_in_an_empty_environment_and_classifies(wheel, reads, tmp_path):
     environment = tmp_path / "environment"  # with nothing in it: what the package needs is what it says
     try:
         run(sys.executable, "-m", "venv", environment)
-        run(environment / "bin/python", "-m", "pip", "install", "--quiet", built)
+        run(environment / "bin/python", "-m", "pip", "install", "--quiet", wheel)
         assert "Helicobacter" in report_of([environment / "bin/genomic-ulmfit"], reads, cwd=tmp_path)
     finally:
         shutil.rmtree(environment, ignore_errors=True)
+
+
+def contents(wheel):
+    """The files of a wheel and their checksums."""
+    return {info.filename: info.CRC for info in ZipFile(wheel).infolist()}
+
+
+def test_the_source_archive_makes_the_same_wheel(wheel, source, tmp_path):
+    run(sys.executable, "setup.py", "--quiet", "sdist", "--dist-dir", tmp_path / "dist", cwd=source)
+    (archive,) = (tmp_path / "dist").iterdir()
+    assert contents(wheel_of(archive, tmp_path / "wheel")) == contents(wheel)
 
 
 def test_a_source_tree_works_without_being_installed(source, reads):

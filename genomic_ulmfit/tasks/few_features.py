@@ -13,7 +13,7 @@ import numpy as np
 
 from ..model.model import LanguageModel
 from ..report.sequence_features import one_hot_features
-from ..seq.alphabet import PROTEIN
+from ..seq.alphabet import PROTEIN, Alphabet
 from .mutations import log_likelihoods
 
 # %% ../../nbs/93_few_features.ipynb #d5d65643
@@ -53,6 +53,29 @@ def blosum_features(sequences: Sequence[str]) -> np.ndarray:  # (n, places x let
     one_hot = one_hot_features(sequences, PROTEIN).toarray().reshape(len(sequences), -1, len(PROTEIN))
     residues = one_hot[..., : PROTEIN.n_parts]
     return (residues @ blosum_rows(PROTEIN.letters[: PROTEIN.n_parts])).reshape(len(sequences), -1)
+
+# %% ../../nbs/93_few_features.ipynb #dc3aa70e
+def usual_letters(sequences: Sequence[str], alphabet: Alphabet) -> np.ndarray:  # (places,) codes
+    "The letter that most sequences have at each place; the first of equal ones."
+    counts = np.asarray(one_hot_features(sequences, alphabet).sum(0))
+    return counts.reshape(-1, len(alphabet)).argmax(1)
+
+
+def unlikeness(alphabet: Alphabet) -> np.ndarray:  # (letters, letters)
+    "By how many tenths of BLOSUM62 another residue scores less beside a residue than it does itself."
+    table = np.zeros((len(alphabet), len(alphabet)))
+    scores = blosum_rows(alphabet.letters[: alphabet.n_parts])
+    table[: alphabet.n_parts, : alphabet.n_parts] = scores.diagonal()[:, None] - scores
+    return table
+
+
+def change_columns(sequences: Sequence[str], alphabet: Alphabet) -> Callable:  # sequences -> (n, 1 or 2)
+    "Columns for others of that length: letters that are not the usual ones, and of proteins how unlike these they are."
+    usual = usual_letters(sequences, alphabet)
+    weights = [np.arange(len(alphabet)) != usual[:, None]]
+    if alphabet == PROTEIN: weights.append(unlikeness(alphabet)[usual])
+    of_letters = np.stack(weights, -1).reshape(-1, len(weights)).astype(float)
+    return lambda asked: one_hot_features(asked, alphabet) @ of_letters
 
 # %% ../../nbs/93_few_features.ipynb #3f442a9b
 FREE = 100.0  # times what a column is that shall hardly be shrunk

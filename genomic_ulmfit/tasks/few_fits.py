@@ -21,7 +21,7 @@ from ..report.bootstrap import unit_deviance
 from ..report.sequence_features import one_hot_features, one_length
 from ..report.target_baselines import _expected, _fit_linear
 from ..seq.alphabet import PROTEIN
-from .few_features import FREE, Block, FittedBlock, Reader, blosum_features
+from .few_features import FREE, Block, FittedBlock, Reader, blosum_features, change_columns
 from ..text.target_loaders import TargetDataLoaders
 from ..train.learner import genome_predictor_learner
 
@@ -225,7 +225,12 @@ def possible_fits(
         letters = partial(one_hot_features, alphabet=alphabet)
         found["site-independent"] = partial(SiteMeans, letters, seed)
         found["one-hot"] = linear(Block(letters))
-        if alphabet == PROTEIN: found["BLOSUM62"] = linear(Block(blosum_features))
+        changes = Block(change_columns(sequences, alphabet))
+        found["changes"] = linear(changes)
+        found["one-hot + changes"] = linear(changes, Block(letters))
+        if alphabet == PROTEIN:
+            found["BLOSUM62"] = linear(Block(blosum_features))
+            found["BLOSUM62 + changes"] = linear(changes, Block(blosum_features))
         found["one-hot + likelihood"] = linear(free, Block(letters))
     found["embedding + likelihood"] = linear(free, embedding)
     return found | {NETWORK: partial(FineTuned, reader.lm, seed)}

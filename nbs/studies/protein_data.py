@@ -102,12 +102,14 @@ def alphaseq(hard: bool = False) -> pd.DataFrame:
 
 
 def gb1(split: str) -> pd.DataFrame:
-    """Variants of GB1 at four of 265 places and their `fitness`; a split of FLIP, with its validation part.
+    """Variants of GB1 at four places and their `fitness`; a split of FLIP, with its validation part.
 
     Wu et al. 2016, Dallago et al. 2021. `two_vs_rest` is learned from one and two substitutions, `low_vs_high` from
-    variants that are worse than the wild type.
+    variants that are worse than the wild type. The sequences are cut to 20 residues around the places that vary.
     """
     table = pd.read_csv(shared_data(f"protein/gb1/{split}.csv.gz")).rename(columns={"target": "fitness"})
+    varied = np.flatnonzero(np.ptp(np.stack([PROTEIN.encode(each) for each in table["sequence"]]), axis=0))
+    table["sequence"] = table["sequence"].str[varied[0] - 20 : varied[-1] + 21]
     table["split"] = table["set"].mask(table["validation"].eq(True), "valid")
     table["group"] = joined(table["sequence"])
     return described(table[["sequence", "fitness", "split", "group"]], {"fitness": "real"}, PROTEIN)
