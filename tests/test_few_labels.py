@@ -63,7 +63,17 @@ def test_a_likelihood_that_knows_the_target_is_used(lm):
     assert curve.loc[(24, "one-hot + likelihood"), "r2"] > 0.9 > curve.loc[(24, "one-hot"), "r2"]
 
 
-@pytest.mark.parametrize("name", ["site-independent", "one-hot + likelihood", "embedding + likelihood"])
+def test_what_more_changes_destroy_is_found_with_few_labels(lm):
+    table = landscape(300, places=30)
+    codes = np.stack([PROTEIN.encode(each) for each in table["sequence"]])
+    table["kd"] = -((codes != 0).sum(1) ** 2.0)  # the usual letter of each place is the first of the alphabet
+    few = fit_few(lm, table, "kd", (24,), methods=["one-hot", "changes", "one-hot + changes", "BLOSUM62 + changes"])
+    curve = few.table.set_index("method")["spearman"]
+    assert curve["changes"] > 0.95 and curve["one-hot"] < 0.8
+    assert min(curve["one-hot + changes"], curve["BLOSUM62 + changes"]) > curve["one-hot"] + 0.1
+
+
+@pytest.mark.parametrize("name", ["site-independent", "BLOSUM62 + changes", "embedding + likelihood"])
 def test_labels_of_judged_rows_do_not_reach_the_fit(lm, name, monkeypatch):
     seen = []
 
@@ -170,7 +180,8 @@ def test_dna_has_no_blosum():
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 4, (80, 12)).astype(np.uint8)
     table = pd.DataFrame({"sequence": [DNA.decode(row) for row in codes], "kd": (codes[:, 3] == 1) + codes[:, 4] * 0.5})
-    assert "BLOSUM62" not in possible_fits(Reader(dna), list(table["sequence"]))
+    of_dna = possible_fits(Reader(dna), list(table["sequence"]))
+    assert "one-hot + changes" in of_dna and not any("BLOSUM62" in method for method in of_dna)
     few = fit_few(dna, table, "kd", methods=["one-hot", "likelihood"])
     assert few.table.set_index("method").loc["one-hot", "spearman"] > 0.8
 
