@@ -129,6 +129,37 @@ def media():
     return by_method(rows, figures).drop(columns="minutes").reset_index()
 
 
+PROTEINS = {  # the studies of proteins: result file, command, data sets
+    "protein_functions": ("make study-protein_functions", ["peptides", "resistance"]),
+    "antibodies": (
+        "make study-antibodies",
+        ["HER2", "affinity, random", "affinity, three substitutions", "coronaviruses"],
+    ),
+    "protein_variants": ("make study-protein_variants", ["GB1, two against the rest", "GB1, low against high", "GFP"]),
+}
+
+
+def of_proteins():
+    """The studies of proteins: what was tried, and a table a data set."""
+    found = []
+    for name, (command, sets) in PROTEINS.items():
+        found.append(section(f"Proteins, {name.split('_')[-1]}: tried (valid)", command, plain(f"{name}_tried", "n")))
+        rows = Results(name).rows()
+        for data in sets if len(rows) else []:
+            part = rows[rows["data"] == data].dropna(axis=1, how="all")
+            figures = [c for c in part if c not in ("data", "method", "seed", "n", "seconds")]
+            title = f"Proteins, {data}: test part, {part['n'].iloc[0]:,} sequences"
+            found.append(section(title, command, by_method(part, figures).drop(columns="minutes").reset_index()))
+    few = Results("protein_few").rows()
+    if len(few):
+        few = few.assign(figure=few.get("auroc", few["spearman"]).fillna(few["spearman"]))
+        table = few.pivot_table(index=["data", "method"], columns="labels", values="figure", sort=False).reset_index()
+        title = "Proteins, few labels: Spearman (HER2: AUROC), means of five draws"
+        found.append(section(title, "make study-protein_variants", blanks(table)))
+    title = "Proteins, few labels: the tuned network, means of three draws"
+    return found + [section(title, "make study-protein_variants", plain("protein_few_network"))]
+
+
 def rna_binding():
     """AUROC of the study of RNA binding and the mean average precision: a row per method."""
     rows = Results("rna_binding").rows()
@@ -234,6 +265,7 @@ def page():
                 "make study-protein_lm",
                 plain("protein_lm"),
             ),
+            *of_proteins(),
             section(
                 "RNA binding: configurations tried (valid), AUROC", "make study-rna_binding", plain("rna_binding_tried")
             ),
