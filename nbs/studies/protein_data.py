@@ -97,8 +97,8 @@ def that_vary(sequences: pd.Series, around: int = 0) -> pd.Series:
 def alphaseq(hard: bool = False) -> pd.DataFrame:
     """The three loops of heavy chains with one to three substitutions and their `affinity` (log10 Kd in nM).
 
-    Engelhart et al. 2022; lower binds better. The chains vary in 35 places, and those are kept. At random 80 : 10 : 10, or, where `hard`, learned from one and two substitutions and tested
-    on three.
+    Engelhart et al. 2022; lower binds better. The chains vary in 35 places, and those are kept. At random 80 : 10 : 10,
+    or, where `hard`, learned from one and two substitutions and tested on three.
     """
     table = pd.read_csv(shared_data("protein/alphaseq/VH.csv.gz")).rename(columns={"heavy": "sequence"})
     table["group"] = joined(table["sequence"])
