@@ -12,7 +12,8 @@ __all__ = ['InputError', 'Alphabet', 'DNA', 'PROTEIN', 'encode_bases', 'decode_b
            'markov_bits_per_base', 'plot_confusion', 'plot_curves', 'plot_reliability', 'plot_scores',
            'choose_thresholds', 'label_metrics', 'plot_predicted', 'spread_figures', 'target_baselines',
            'target_metrics', 'GenomeModel', 'LanguageModel', 'Predictor', 'load_model', 'load_genome_model',
-           'load_predictor', 'pretrained_models', 'EarlyStoppingCallback', 'set_seed', 'GenomeLearner',
+           'load_predictor', 'pretrained_models', 'models_table', 'describe_model', 'self_test', 'SelfTest',
+           'write_test', 'push_model', 'pull_model', 'EarlyStoppingCallback', 'set_seed', 'GenomeLearner',
            'genome_classifier_learner', 'genome_lm_learner', 'genome_predictor_learner', 'search_to_folder', 'Taxonomy',
            'read_taxonomy', 'taxonomy_from_gtdb', 'taxonomy_from_ncbi', 'taxonomy_from_table', 'WordTable',
            'build_words', 'Calibration', 'LengthCalibration', 'WordsFirst', 'TaxonModel', 'rank_figures', 'calibrate',
@@ -42,6 +43,8 @@ from .model.likelihood import letter_log_probs, sequence_log_probs
 from genomic_ulmfit.model.model import (
     GenomeModel, LanguageModel, Predictor, load_genome_model, load_model, load_predictor,
 )
+from .model.selftest import SelfTest, self_test, write_test
+from .model.zoo import describe_model, models_table, pull_model, push_model
 from .nets.awdlstm import PRESETS, Preset
 from .nets.counts import Counts
 from .nets.placed import Placed
@@ -132,7 +135,8 @@ _all_ = [
     "plot_confusion", "plot_curves", "plot_reliability", "plot_scores",
     "choose_thresholds", "label_metrics", "plot_predicted", "spread_figures", "target_baselines", "target_metrics",
     "GenomeModel", "LanguageModel", "Predictor", "load_model", "load_genome_model", "load_predictor",
-    "pretrained_models",
+    "pretrained_models", "models_table", "describe_model", "self_test", "SelfTest", "write_test", "push_model",
+    "pull_model",
     "EarlyStoppingCallback", "set_seed", "GenomeLearner", "genome_classifier_learner", "genome_lm_learner",
     "genome_predictor_learner",
     "search_to_folder",

@@ -437,7 +437,7 @@ def test_the_model_that_comes_with_the_package(tmp_path, capsys):
     folder = model_folder("bacteria-taxa")
     assert sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) <= 40e6
     model = TaxonModel.load("bacteria-taxa")
-    assert model.model.about["licence"] and model.model.about["training_files"]
+    assert model.model.about["license"] and model.model.about["training_files"]
     reads, truth = shipped_reads(60)
     write_reads(tmp_path / "a.fq", reads)
     run("classify bacteria-taxa {tmp}/a.fq --fast --table {tmp}/t", tmp=tmp_path)

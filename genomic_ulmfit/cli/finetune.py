@@ -11,6 +11,7 @@ from fastai.torch_core import set_seed
 from .arguments import add_json, add_seed
 from .pretrain import add_window, language_model_run
 from .training import add_budget
+from ..model.folder import base_model
 from ..model.model import pretrained_model
 from ..text.corpus import GenomeCorpus
 
@@ -34,5 +35,5 @@ def run(args):
     "Stage 2: a pretrained language model goes on with the target's text."
     set_seed(args.seed)
     model = pretrained_model(args.model)
-    facts = {"pretrained": model.about}
+    facts = {"pretrained": model.about, **base_model(args.model)}
     language_model_run(args, GenomeCorpus(args.corpus), model.tokenizer, facts, pretrained=model, lr_div=LR_DIV)

@@ -37,11 +37,17 @@ COMMANDS = {  # and what each does, as its `run` says
     "merge": "Put the samples that `classify --json` wrote into one BIOM table, or on one page.",
     "screen": "Screen samples for the agents of a list.",
     "associate combine": "Weigh association results by scores of their variants.",
+    "models list": "List the models that come with the package.",
+    "models info": "Say what a model reads and answers, and what its maker says of it.",
+    "models test": "Compare what a model answers with what it answered when its test was written.",
+    "models push": "Put a model on the Hugging Face hub, if its test passes here.",
+    "models pull": "Fetch a model from the Hugging Face hub, and check it.",
     "evaluate": "Bits per letter of a language model, or the metrics of a classifier or a model of targets, on a "
     "held-out split.",
 }
 GROUPS = {  # commands of two words stand under the first
     "corpus": "Make a corpus from sequence files, or check one.",
+    "models": "The models that there are, and their way to others and back.",
     "associate": "Association studies, with what a model knows of the variants.",
 }
 

@@ -30,9 +30,10 @@ MORE = (
     "measurements in columns of the table are learned: one or many, of any kind, with gaps."
 )
 AUTO = (
-    "try a few recipes (k-mers, size, wide branch, rate, with or without the language model that comes with the package) for a short time, keep those "
-    "with the lower validation loss, and train the best with half of the budget or more; what is given of --k, "
-    "--stride, --preset, --wide, --placed, --lr and --pretrained all of them have. The budget is for all of it: "
+    "try a few recipes (k-mers, size, wide branch, rate, with or without the language model that comes with the "
+    "package) for a short time, keep those with the lower validation loss, and train the best with half of the budget "
+    "or more; what is given of --k, --stride, --preset, --wide, --placed, --lr and --pretrained all of them have. "
+    "The budget is for all of it: "
     f"--minutes at most (default {AUTO_MINUTES}), or --tokens, or --epochs"
 )
 

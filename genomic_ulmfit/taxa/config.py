@@ -18,6 +18,7 @@ import pandas as pd
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import NotRequired, TypedDict
 
+from ..model.card import DESCRIBED
 from ..model.folder import read_json
 from ..model.model import Predictor
 from ..seq.alphabet import DNA
@@ -205,7 +206,7 @@ def notes_only(
 # %% ../../nbs/65_taxon_config.ipynb #b963f5a2
 _LASTING = (  # notes that hold for a network whatever is made of it
     "label", "pretrained", "corpus", "corpus_sha256", "training_files", "error_rate", "read_lengths", "stranded",
-    "recipe", "budget", "minutes", "seed", "processor", "licence",
+    "recipe", "budget", "minutes", "seed", "processor", "trained_on", *DESCRIBED,
 )
 
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from fastai.torch_core import rank_distrib
 
+from ..model.folder import base_model
 from ..model.model import pretrained_model
 from ..nets.counts import default_counts
 from ..nets.placed import MOST_PLACES
@@ -245,5 +246,6 @@ def recipe_learner(
     tokenizer = model.tokenizer if model else KmerTokenizer(recipe.k, recipe.stride, alphabet)
     loaders, facts = read_loaders(data, tokenizer, **reading)
     facts |= {"pretrained": model.about if model else "none: trained from scratch"}
+    facts |= base_model(recipe.pretrained)
     memory = usual_memory(loaders, recipe.wide, bool(model), recipe.placed)
     return genome_classifier_learner(loaders, pretrained=model, preset=recipe.preset, **memory), facts
