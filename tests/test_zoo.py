@@ -267,3 +267,8 @@ def test_the_real_client_without_a_network(tmp_path, monkeypatch, capsys):
     write_test(kept / "snapshots/c0ffee")
     run("models test hf://lab/soil")
     assert self_test("hf://lab/soil").passed
+
+
+def test_a_gated_model_is_asked_for(pushed, monkeypatch, capsys):
+    monkeypatch.setattr(Hub, "list_repo_files", lambda self, *args, **how: self._refuse(errors.GatedRepoError))
+    assert TOKEN not in fails(capsys, "models pull hf://lab/soil", names=["only who were let in", "Ask on its page"])
