@@ -42,6 +42,8 @@ COMMANDS = {  # and what each does, as its `run` says
     "models test": "Compare what a model answers with what it answered when its test was written.",
     "models push": "Put a model on the Hugging Face hub, if its test passes here.",
     "models pull": "Fetch a model from the Hugging Face hub, and check it.",
+    "doctor": "Say what this computer has for the package, and what is optional and missing.",
+    "completion": "Write the script that completes commands and options in a shell.",
     "evaluate": "Bits per letter of a language model, or the metrics of a classifier or a model of targets, on a "
     "held-out split.",
 }
