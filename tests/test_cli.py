@@ -326,7 +326,7 @@ def test_help(command, capsys):
         main(words(command + " --help"))
     text = capsys.readouterr().out
     assert stop.value.code == 0 and len(text) > 300 and "--seed" in text
-    without_figures = ("predict", "embed", "merge", "interpret", "tracks", "associate combine")
+    without_figures = ("predict", "embed", "merge", "interpret", "tracks", "associate combine", "completion")
     assert "--json" in text or command in without_figures
 
 
