@@ -118,7 +118,7 @@ def measurements(quick: bool):
     lengths = {"1 kbp": 1000, "100 kbp": 100_000, "5 Mbp": 5_000_000}
     loaders = {name: loader(np.split(codes, range(size, len(codes), size))) for name, size in lengths.items()}
     speed = {name: [] for name in lengths}
-    for _ in range(7):
+    for _ in range(3 if quick else 7):
         for name, d in loaders.items():
             start = time.perf_counter()
             speed[name].append(draw(d, 10 * n) / 1e6 / (time.perf_counter() - start))
@@ -132,9 +132,9 @@ def measurements(quick: bool):
             speed["5 Mbp"],
             speed[name] / speed["5 Mbp"],
             "0.8 to 1.2",
-            6,
+            2 if quick else 6,
         )
-    mbp = 100 if quick else 1000
+    mbp = 20 if quick else 1000
     with tempfile.TemporaryDirectory() as tmp:
         yield measurement(
             f"load, first batch of {mbp} Mbp", first_batch(corpus_of(Path(tmp), mbp)), "s", goal="at most 2"

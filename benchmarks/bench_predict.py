@@ -103,7 +103,7 @@ def stream_memory(model: Path, n: int, folder: Path) -> float:
 def measurements(quick: bool):
     "All measurements of this benchmark."
     for preset in ("tiny",) if quick else ("tiny", "small"):
-        model, n = trained(preset, 3000 if quick else 15_000), 500 if quick else 1000
+        model, n = trained(preset, 1500 if quick else 15_000), 500 if quick else 1000
         x = reads(n, 2)[0]
         texts, (from_text, from_ids) = [decode_bases(c) for c in x], stock(preset, model.tokenizer, x)
         once = lambda: model.predict_proba(texts, both_strands=False, phases=1)
@@ -115,7 +115,7 @@ def measurements(quick: bool):
             "fastai test_dl and get_preds, float32",
             n / 1e6,
             goal=3,
-            repetitions=9,
+            repetitions=3 if quick else 9,
         )
         yield compare(
             f"predict {preset}, beside the network alone",

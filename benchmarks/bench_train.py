@@ -97,7 +97,7 @@ def measurements(quick: bool):
     x, y = next((x, y) for x, y in dls.train if (y >= 0).all() and len(x) == BS)
     work = BS * TOKENS / 1e6
     for preset in ("tiny",) if quick else ("tiny", "small", "full"):
-        repetitions = {"tiny": 9, "small": 15, "full": 5}[preset]
+        repetitions = 3 if quick else {"tiny": 9, "small": 15, "full": 5}[preset]
         plain, bare = (
             own(dls, preset, 0.0),
             Step(Bare(tokenizer.vocab_size, preset), partial(torch.optim.AdamW, fused=True)),
