@@ -50,7 +50,9 @@ def check_no_pickle(
 ):
     "Raise `InputError` where one of them is a pickle."
     for name in names:
-        if PurePosixPath(name).suffix.lower() not in PICKLES: continue
+        path = PurePosixPath(name)
+        if path.suffix.lower() not in PICKLES: continue
+        if path.parts[:-1] == ("words",) and path.suffix == ".bin": continue  # numbers of a table of words
         remedy = "Use a folder saved by genomic_ulmfit, or remove that file"
         raise InputError(where, f"holds {name}, which may run code when it is loaded", remedy)
 
