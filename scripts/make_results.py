@@ -156,8 +156,7 @@ def of_proteins():
         table = few.pivot_table(index=["data", "method"], columns="labels", values="figure", sort=False).reset_index()
         title = "Proteins, few labels: Spearman (HER2: AUROC), means of five draws"
         found.append(section(title, "make study-protein_variants", blanks(table)))
-    title = "Proteins, few labels: the tuned network, means of three draws"
-    return found + [section(title, "make study-protein_variants", plain("protein_few_network"))]
+    return found
 
 
 def rna_binding():
