@@ -1,7 +1,6 @@
 """Measurements of a product beside a baseline, interleaved in one process, one JSON line each."""
 
 import json
-import platform
 import statistics
 import time
 from importlib.metadata import version
@@ -10,22 +9,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from genomic_ulmfit.cli.doctor import processor_name
 from genomic_ulmfit.seq.records import read_sequences
 from genomic_ulmfit.text.corpus import SAMPLE
 
 VERSIONS = {p: version(p) for p in ("genomic_ulmfit", "torch", "fastai", "numpy", "biopython")}
-
-
-def processor() -> str:
-    "The processor's name."
-    try:
-        return next(
-            line.split(":")[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        )
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def measurement(
@@ -53,7 +41,7 @@ def measurement(
         "spread": figure(spread),
         "threads": torch.get_num_threads(),
         "versions": VERSIONS,
-        "processor": processor(),
+        "processor": processor_name(),
     }
 
 

@@ -152,7 +152,7 @@ def of_proteins():
             found.append(section(title, command, by_method(part, figures).drop(columns="minutes").reset_index()))
     few = Results("protein_few").rows()
     if len(few):
-        few = few.assign(figure=few.get("auroc", few["spearman"]).fillna(few["spearman"]))
+        few = few.assign(figure=few["spearman"].fillna(few["auroc"]))
         table = few.pivot_table(index=["data", "method"], columns="labels", values="figure", sort=False).reset_index()
         title = "Proteins, few labels: Spearman (HER2: AUROC), means of five draws"
         found.append(section(title, "make study-protein_variants", blanks(table)))

@@ -1,7 +1,6 @@
 """What a new user types first: is all there, and does the tab key help."""
 
 import json
-import shutil
 import subprocess
 import sys
 
@@ -29,7 +28,6 @@ def test_doctor_says_what_is_missing_and_how_to_get_it(capsys, monkeypatch):
     assert "genomic_ulmfit[variants" in said and "needed and missing: pyarrow" in said
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
 @pytest.mark.parametrize(
     "typed, offered",
     [("cla", {"classify"}), ("models pu", {"push", "pull"}), ("pretrain --pre", {"--preset"})],

@@ -236,6 +236,11 @@ def test_a_test_has_the_sequences_and_tolerances_that_one_gives(tmp_path, capsys
     fails(capsys, "models test {tmp}/soil", names=["soil", "has no test"], tmp=tmp_path)
 
 
+def test_a_test_is_written_into_folders_of_ones_own(pushed, capsys):
+    for name in ("hf://lab/soil", "bacteria-small"):
+        fails(capsys, f"models test {name} --write", names=["is no model folder"])
+
+
 def test_a_predictor_tests_its_answers(tmp_path):
     micro, tokenizer = Preset(8, 12, 1), KmerTokenizer(3, 2)
     config = PredictorConfig(micro, tokenizer, Classes(["a", "b", "c"]), read_length=40)

@@ -12,18 +12,18 @@ import re
 import shutil
 from importlib.metadata import PackageNotFoundError, distribution, requires, version
 
+from packaging.requirements import Requirement
+
 from .. import __version__
 from .arguments import add_json, add_seed, write_json
 
 # %% ../../nbs/cli/96_doctor.ipynb #3f549d8c
 def packages_of(extra: str | None = None) -> list[str]:
     "Names of the packages that are needed, or that an extra needs."
-    found = []
-    for line in requires("genomic_ulmfit") or []:
-        name, _, condition = line.partition(";")
-        asked = re.search(r"extra == ['\"](.+?)['\"]", condition)
-        if (asked and asked[1]) == extra: found.append(re.split(r"[<>=!~ \[]", name.strip())[0])
-    return list(dict.fromkeys(found))
+    needed = map(Requirement, requires("genomic_ulmfit") or [])
+    asked = [each for each in needed if ("extra" in str(each.marker)) == (extra is not None)]
+    holds = lambda marker: marker is None or marker.evaluate({"extra": extra or ""})
+    return [each.name for each in asked if holds(each.marker)]
 
 
 def extras() -> list[str]:

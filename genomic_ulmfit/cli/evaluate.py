@@ -7,7 +7,7 @@ __all__ = ['add_arguments', 'run', 'run_targets']
 
 # %% ../../nbs/cli/50_evaluate.ipynb #0d1693a6
 from genomic_ulmfit.cli.arguments import (
-    add_json, add_label, add_reads, add_seed, add_views, count, views_of, write_json,
+    add_json, add_label, add_model, add_reads, add_seed, add_views, count, views_of, write_json,
 )
 from ..model.model import load_model
 from ..seq.errors import InputError
@@ -18,7 +18,7 @@ from ..text.targets import Targets
 # %% ../../nbs/cli/50_evaluate.ipynb #e9a89666
 def add_arguments(parser):
     "What `evaluate` takes."
-    parser.add_argument("model", help="model folder, or the name of one that comes with the package")
+    add_model(parser)
     parser.add_argument("data", help="corpus folder, table, or FASTA (with --labels for a classifier)")
     parser.add_argument("--split", default="test", help="split to judge on (default test)")
     parser.add_argument("--reads", type=count, default=10_000, help="reads to draw from a corpus (default 10k)")

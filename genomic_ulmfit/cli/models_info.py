@@ -6,10 +6,8 @@
 __all__ = ['MORE', 'add_arguments', 'run']
 
 # %% ../../nbs/cli/66_models_info.ipynb #6952b267
-from .arguments import add_json, add_seed, write_json
-from ..model.card import DESCRIBED
-from ..model.folder import CONFIG, model_folder, read_json
-from ..model.zoo import models_table
+from .arguments import add_json, add_model, add_seed, write_json
+from ..model.zoo import model_facts
 
 # %% ../../nbs/cli/66_models_info.ipynb #c92858b8
 MORE = "The whole card is the README.md of its folder."
@@ -17,19 +15,16 @@ MORE = "The whole card is the README.md of its folder."
 
 def add_arguments(parser):
     "What `models info` takes."
-    model = "model folder, the name of one that comes with the package, or hf://org/name@revision"
-    parser.add_argument("model", help=model)
+    add_model(parser)
     add_seed(parser, random=False)
     add_json(parser)
 
 
 def run(args):
     "Say what a model reads and answers, and what its maker says of it."
-    (row,) = models_table([args.model]).to_dict("records")
-    folder = model_folder(args.model)
-    known = read_json(folder / CONFIG)
-    told = {fact: known[fact] for fact in DESCRIBED if fact in known}
-    for name, value in {**row, **told, "folder": folder}.items(): print(f"{name}: {value}")
-    for answer, facts in known.get("schema", {}).get("outputs", {}).items():
-        print(f"gives {answer}: {' x '.join(map(str, facts['shape']))}, unit: {facts['unit']}")
-    write_json(args.json, {**row, **told, "schema": known.get("schema"), "about": known["about"]})
+    facts = model_facts(args.model)
+    for name, value in facts.items():
+        if value != "" and not isinstance(value, dict): print(f"{name}: {value}")
+    for answer, form in facts["schema"]["outputs"].items():
+        print(f"gives {answer}: {' x '.join(map(str, form['shape']))}, unit: {form['unit']}")
+    write_json(args.json, facts)

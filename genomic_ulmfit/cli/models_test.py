@@ -6,11 +6,9 @@
 __all__ = ['MORE', 'add_arguments', 'run']
 
 # %% ../../nbs/cli/66_models_test.ipynb #2cbfdc27
-from .arguments import add_json, add_seed, write_json
-from ..model.model import load_model
+from .arguments import add_json, add_model, add_seed, write_json
 from ..model.selftest import ATOL, RTOL, self_test, write_test
 from ..seq.errors import InputError
-from ..seq.records import read_sequences
 
 # %% ../../nbs/cli/66_models_test.ipynb #296b0fbd
 MORE = "Exit code 0 if it does. With --write what it answers now is noted in its folder."
@@ -18,8 +16,7 @@ MORE = "Exit code 0 if it does. With --write what it answers now is noted in its
 
 def add_arguments(parser):
     "What `models test` takes."
-    model = "model folder, the name of one that comes with the package, or hf://org/name@revision"
-    parser.add_argument("model", help=model)
+    add_model(parser)
     write = "write the test: sequences, and what the model answers now"
     parser.add_argument("--write", action="store_true", help=write)
     sequences = "with --write: sequences to test with (default: five random ones)"
@@ -30,18 +27,10 @@ def add_arguments(parser):
     add_json(parser)
 
 
-def _sequences(args) -> dict[str, str] | None:
-    "Sequences of a file by name."
-    if args.sequences is None: return None
-    alphabet = load_model(args.model, "cpu").alphabet
-    records = read_sequences(args.sequences, unique_ids=True, alphabet=alphabet)
-    return {record.id: alphabet.decode(record.codes) for record in records}
-
-
 def run(args):
     "Compare what a model answers with what it answered when its test was written."
     if args.sequences and not args.write: raise InputError("--sequences", "is for --write", "Leave it away")
-    if args.write: print(f"wrote {write_test(args.model, _sequences(args), args.rtol, args.atol)}")
+    if args.write: print(f"wrote {write_test(args.model, args.sequences, args.rtol, args.atol)}")
     result = self_test(args.model)
     for answer, off in result.off.items(): print(f"{answer}: off by {off:.3g} times what is allowed")
     write_json(args.json, {"model": args.model, "passed": result.passed, **result._asdict()})

@@ -247,7 +247,7 @@ def _settings_and_network(folder: Path) -> tuple[ModelConfig, torch.nn.Module, d
 
 
 def load_genome_model(
-    folder,  # made by `GenomeModel.save`, or a name in `pretrained_models()`
+    folder,  # made by `GenomeModel.save`, a name in `pretrained_models()`, or `hf://org/name@revision`
     device=None,  # fastai's default device unless given
 ) -> LanguageModel | Predictor:
     "Load a model folder. Raises `InputError` for one that is incomplete or changed, or has a pickle in it."

@@ -58,20 +58,27 @@ def _note_test(folder: Path, place: Path, rtol: float, atol: float):
     with written(folder / CONFIG) as path, write_errors(folder): path.write_text(json.dumps(known, indent=1), "utf-8")
 
 
+def _letters_of(fasta, model: GenomeModel) -> dict[str, str]:
+    "Sequences of a file by name."
+    records = read_sequences(fasta, unique_ids=True, alphabet=model.alphabet)
+    return {record.id: model.alphabet.decode(record.codes) for record in records}
+
+
 def write_test(
-    source,  # model folder
-    sequences: dict[str, str] | None = None,  # name -> letters; random ones unless given
+    folder,  # model folder
+    fasta=None,  # sequences to test with; random ones unless given
     rtol: float = RTOL,
     atol: float = ATOL,
 ) -> Path:  # of the test
     "Put a test into a model folder: sequences, and what the model answers now. Raises what `load_model` does."
-    folder = model_folder(source)
+    folder = Path(folder)
+    if not folder.is_dir(): raise InputError(folder, "is no model folder, which a test could be put into", "Name one")
     model = load_model(folder, "cpu")
-    sequences = sequences or random_inputs(model)
+    sequences = random_inputs(model) if fasta is None else _letters_of(fasta, model)
     found = tested_answers(model, list(sequences.values()))
     with held(folder), written_folder(folder / TEST) as place, write_errors(folder):
-        fasta = "".join(f">{name}\n{letters}\n" for name, letters in sequences.items())
-        (place / INPUTS).write_text(fasta, encoding="utf-8")
+        lines = [f">{name}\n{letters}\n" for name, letters in sequences.items()]
+        (place / INPUTS).write_text("".join(lines), encoding="utf-8")
         save_file({name: np.ascontiguousarray(values) for name, values in found.items()}, str(place / EXPECTED))
         (place / EXPECTED).chmod((place / INPUTS).stat().st_mode)  # safetensors writes for the owner only
         _note_test(folder, place, rtol, atol)

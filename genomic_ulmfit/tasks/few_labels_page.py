@@ -23,7 +23,6 @@ from ..seq.tables import read_table
 from .few_labels import FIGURES, FewLabels, fit_few, told_apart
 from .mutants import read_wild_type
 
-
 # %% ../../nbs/93_few_labels_page.ipynb #d22757c7
 NAMES = {"spearman": "Spearman's correlation", "auroc": "AUROC", "r2": "R²", "average_precision": "Average precision"}
 

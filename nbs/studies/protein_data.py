@@ -9,6 +9,7 @@ from harness import shared_data
 from targets_data import described, held_out, joined, with_valid
 
 from genomic_ulmfit.seq.alphabet import PROTEIN
+from genomic_ulmfit.tasks.few_features import change_columns
 from genomic_ulmfit.tasks.mutants import mutant_sequences, read_wild_type
 
 # TRAC (Hamid & Friedberg 2020), in the order of the numbers in the file
@@ -80,13 +81,6 @@ def her2() -> pd.DataFrame:
     return described(table[["sequence", "binds", "split", "group"]], {"binds": "binary"}, PROTEIN)
 
 
-def changes(sequences) -> np.ndarray:
-    """In how many places each of some sequences of one length differs from the most frequent residues."""
-    letters = np.stack([PROTEIN.encode(sequence) for sequence in sequences])
-    usual = np.array([np.bincount(column).argmax() for column in letters.T])
-    return (letters != usual).sum(1)
-
-
 def that_vary(sequences: pd.Series, around: int = 0) -> pd.Series:
     """The residues of sequences of one length at places that vary, and so many on both sides of each."""
     varied = np.flatnonzero(np.ptp(np.stack([PROTEIN.encode(each) for each in sequences]), axis=0))
@@ -103,7 +97,8 @@ def alphaseq(hard: bool = False) -> pd.DataFrame:
     table = pd.read_csv(shared_data("protein/alphaseq/VH.csv.gz")).rename(columns={"heavy": "sequence"})
     table["group"] = joined(table["sequence"])
     table["sequence"] = that_vary(table["sequence"])
-    tested = changes(table["sequence"]) > 2 if hard else held_out(table["group"], 0.1, 0)
+    changes = change_columns(table["sequence"], PROTEIN)(table["sequence"])[:, 0]
+    tested = changes > 2 if hard else held_out(table["group"], 0.1, 0)
     table["split"] = np.where(tested, "test", "train")
     table = with_valid(table[["sequence", "affinity", "split", "group"]], 0.1 if hard else 1 / 9)
     return described(table, {"affinity": "real"}, PROTEIN)

@@ -138,10 +138,11 @@ class Aligned:
     of the training proteins that share most words.
     """
 
-    def __init__(self, k: int = 4, most: int = 50, temperatures=(1.0, 3.0, 10.0, 20.0, 40.0, 80.0)):
-        self.k = k
-        self.most = most
-        self.temperatures = temperatures
+    MOST = 50  # training proteins that are aligned
+    TEMPERATURES = (1.0, 3.0, 10.0, 20.0, 40.0, 80.0)  # to try
+
+    def __init__(self, k: int = 4):
+        self.k = k  # residues of a word
         matrix = substitution_matrices.load("BLOSUM62")
         gaps = {"open_gap_score": -11, "extend_gap_score": -1}
         self.aligner = PairwiseAligner(mode="local", substitution_matrix=matrix, **gaps)
@@ -154,15 +155,15 @@ class Aligned:
 
     def fit(self, train: Part, valid: Part, kinds):
         self.proteins, self.targets = self._letters(train.reads), train.targets
-        self.nearest = NearestNeighbors(n_neighbors=self.most, metric="cosine").fit(self._words(train.reads))
+        self.nearest = NearestNeighbors(n_neighbors=self.MOST, metric="cosine").fit(self._words(train.reads))
         asked = self._scores(valid.reads)
-        losses = [np.square(self._votes(*asked, warm) - valid.targets).mean() for warm in self.temperatures]
-        self.temperature = self.temperatures[int(np.argmin(losses))]
+        losses = [np.square(self._votes(*asked, warm) - valid.targets).mean() for warm in self.TEMPERATURES]
+        self.temperature = self.TEMPERATURES[int(np.argmin(losses))]
         self.chosen = [f"temperature {self.temperature:g}"] * len(kinds)
         return self
 
     def _scores(self, reads):
-        """The nearest training proteins by words, and the scores of their alignments, (n, most)."""
+        """The nearest training proteins by words, and the scores of their alignments, (n, MOST)."""
         found = self.nearest.kneighbors(self._words(reads), return_distance=False)
         score = lambda one, rows: [self.aligner.score(one, self.proteins[row]) for row in rows]
         return found, np.array([score(*each) for each in zip(self._letters(reads), found)])
