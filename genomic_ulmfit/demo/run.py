@@ -101,7 +101,7 @@ def keep_model(
     reads: list,  # some reads to try the saved model on
 ) -> bool:  # whether the saved model answers as the one in memory, to the last bit
     "Save the classifier with its figures, and load it again."
-    model.about |= training_facts(corpus) | {"figures": figures}
+    model.about |= training_facts(corpus) | {"figures": figures, "figures_of": "test"}
     model.save(folder)
     again = load_model(folder, model.device)
     return bool((again.predict_proba(reads) == model.predict_proba(reads)).all())

@@ -48,10 +48,12 @@ _TASKS = {None: "text-generation", "classes": "text-classification", "targets": 
 
 
 def _figures(config: ModelConfig, about: dict, name: str) -> list[dict]:
-    "The last validation's figures as the hub's model index has them; none where there are none."
+    "A model's figures as the hub's model index has them, of the split that they are said to be of."
     task = getattr(config, "task", None)
-    metrics = [{"type": figure, "value": value, "name": figure} for figure, value in about["figures"].items()]
-    data = {"name": about.get("corpus", "the training table"), "type": "sequences", "split": "valid"}
+    figures = {figure: value for figure, value in about["figures"].items() if isinstance(value, float)}
+    metrics = [{"type": figure, "value": value, "name": figure} for figure, value in figures.items()]
+    data = {"name": about.get("corpus", "the training table"), "type": "sequences"}
+    if "figures_of" in about: data["split"] = about["figures_of"]
     kind = {"type": _TASKS[task and task.kind]}
     return [{"name": name, "results": [{"task": kind, "dataset": data, "metrics": metrics}]}]
 

@@ -66,7 +66,8 @@ def check_run(
 def save_run(learn: GenomeLearner, out, budget: dict, about: dict) -> dict[str, float]:
     "Save the model of a run that ended, remove its checkpoints, and say so. Figures of the last validation."
     figures = learn.figures
-    model = learn.to_model(**about, budget={name: amount for name, amount in budget.items() if amount}, figures=figures)
+    budget = {name: amount for name, amount in budget.items() if amount}
+    model = learn.to_model(**about, budget=budget, figures=figures, figures_of="valid")
     model.save(out)
     shutil.rmtree(checkpoints_of(out), ignore_errors=True)
     print(f"{model}\nsaved to {out}: " + ", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
