@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test export readme results notebooks tutorials hooks lint clean
+.PHONY: demo test export readme docs results notebooks tutorials hooks lint clean
 
 demo: .venv/.installed
 	$(BIN)/genomic-ulmfit demo --out demo-out
@@ -28,6 +28,9 @@ export: .venv/.installed-dev  ## notebooks -> genomic_ulmfit/
 readme: .venv/.installed-dev  ## nbs/index.ipynb -> README.md
 	$(BIN)/python scripts/make_readme.py
 
+docs: .venv/.installed-dev  ## the documentation site -> site/
+	$(BIN)/python scripts/make_docs.py
+
 results: .venv/.installed-dev  ## result files of the studies -> docs/results.md
 	$(BIN)/python scripts/make_results.py
 
@@ -46,7 +49,7 @@ lint: .venv/.installed-dev
 	$(BIN)/ruff check .
 
 clean:
-	rm -rf .venv demo-out build dist *.egg-info
+	rm -rf .venv demo-out site build dist *.egg-info
 
 study-%: .venv/.installed-dev  ## run one study and keep its outputs, e.g. make study-demo_recipe
 	$(BIN)/python scripts/run_study.py $*

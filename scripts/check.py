@@ -91,6 +91,10 @@ def check_reports():
     python("scripts/check_reports.py")
 
 
+def check_docs():
+    python("scripts/check_docs.py")
+
+
 def check_workflow():
     python("scripts/check_workflow.py")
 
@@ -123,6 +127,7 @@ STEPS = {
     "notebooks": ("Library notebooks and tutorials", check_notebooks),
     "reports": ("taxpasta, MultiQC and Krona read the report", check_reports),
     "workflow": ("The Snakemake workflow takes two samples to reports, a screen and a table", check_workflow),
+    "docs": ("The documentation is whole; a browser opens it and finds what is searched for", check_docs),
     "tests": ("pytest", check_tests),
 }
 
