@@ -28,7 +28,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 QUERIES = {  # what somebody types, and the page that is to be among the first five
     "score VCF": "howto/06_variants",
     "FASTQ taxa": "howto/02_fastq",
-    "own taxa": "howto/03_own_taxa",
+    "own genomes taxa": "howto/03_own_taxa",
     "threat": "howto/04_threat",
     "anthrax": "tutorials/02_anthrax",
     "table of sequences": "howto/01_table",

@@ -158,5 +158,7 @@ def markdown_page(path, out):
     place = out / site_path(source)
     place.parent.mkdir(parents=True, exist_ok=True)
     body = loosened(relinked(text, source))
+    if place.parent.name == "models":
+        body = body.replace("# ", f"# {place.stem}: ", 1)
     place.write_text(body, encoding="utf-8")
     return title_of(body)

@@ -19,7 +19,7 @@ from mkdocs.commands.build import build
 from mkdocs.config import load_config
 
 NBS = ROOT / "nbs"
-MARKED = {"howto": 4, "commands": 3, "tutorials": 2, "results": 2, "reference": 2, "house": 0.5, "studies": 0.5}
+MARKED = {"howto": 4, "commands": 3, "tutorials": 2, "results": 2, "reference": 2, "studies": 0.5}
 MARKED |= dict.fromkeys(("formats.md", "coordinates.md", "glossary.md", "limits.md"), 3) | {"errors.md": 0.5}
 ROOMS = {"seq": "Sequences", "text": "Text", "nets": "Networks", "report": "Reports", "model": "Models"}
 ROOMS |= {"train": "Training", "taxa": "Taxa", "tasks": "Tasks", "demo": "Demonstration", "cli": "Commands"}
@@ -121,7 +121,8 @@ def finished(text, place, repository):
     if repository and folder == "tutorials":
         title, rest = text.split("\n", 1)
         text = f"{title}\n\n{where_to_run(place, repository)}\n{rest}"
-    return f"---\nsearch:\n  boost: {MARKED.get(folder, 1)}\n---\n\n{text}"
+    search = "exclude: true" if folder == "house" else f"boost: {MARKED.get(folder, 1)}"  # code is no answer
+    return f"---\nsearch:\n  {search}\n---\n\n{text}"
 
 
 def main():
