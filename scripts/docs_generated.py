@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import html
 import inspect
 import os
 import re
@@ -109,7 +110,8 @@ def errors_of(path):
 
 def cell_of(texts):
     """Texts as a cell of a table."""
-    escaped = [re.sub(r"([|<>*_\[\]`])", r"\\\1", " ".join(text.split())) for text in dict.fromkeys(texts)]
+    plain = [html.escape(" ".join(text.split()), quote=False) for text in dict.fromkeys(texts)]
+    escaped = [re.sub(r"([|*_\[\]`])", r"\\\1", text) for text in plain]
     return "<br>".join(escaped)
 
 
@@ -119,8 +121,8 @@ def error_page():
         "# Errors and remedies",
         "",
         "Wrong input gets one line, `place: problem. Remedy.`, and exit code 2; nothing half-written is left. Here are "
-        "all of them, by the module that raises them; what is filled in stands in \\<angle brackets\\>. Exit code 130 "
-        "is Ctrl-C; what was trained until then is kept, and `--resume` goes on.",
+        "all of them, by the module that raises them; what is filled in stands in stands in &lt;angle brackets&gt;. Exit code 130 "lt;angle bracketsstands in &lt;angle brackets&gt;. Exit code 130 "gt;. Exit code "
+        "130 is Ctrl-C; what was trained until then is kept, and `--resume` goes on.",
     ]
     for path in sorted(LIBRARY.rglob("*.py")):
         rows = dict.fromkeys((w, cell_of(p), cell_of(r)) for w, p, r in errors_of(path))

@@ -60,6 +60,13 @@ def test_every_snippet_is_a_cell_that_runs():
             assert [line for line in left if line not in ten_lines] == []
 
 
+@pytest.mark.parametrize("path", sorted((NBS / "howto").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_what_commands_print_is_kept(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    commands = [cell for cell in cells if "".join(cell["source"]).startswith("%%bash")]
+    assert commands and all(cell["outputs"] for cell in commands)
+
+
 def test_the_readme_is_two_screens():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 120
 
@@ -158,7 +165,7 @@ def opened(path, names):
         ("<path>", ["has <len(names)> names | none"], ["Run pip install '.[hub]' in the clone of genomic_ulmfit"]),
         ("the file", ["is old", "is <names[1]>"], ["Check the path"]),
     ]
-    assert generated.cell_of(["a | b", "a | b", "<c>"]) == r"a \| b<br>\<c\>"
+    assert generated.cell_of(["a | b", "a | b", "<c>"]) == r"a \| b<br>&lt;c&gt;"
 
 
 def test_every_error_of_the_library_is_on_the_page():
