@@ -121,7 +121,7 @@ def error_page():
         "# Errors and remedies",
         "",
         "Wrong input gets one line, `place: problem. Remedy.`, and exit code 2; nothing half-written is left. Here are "
-        "all of them, by the module that raises them; what is filled in stands in stands in &lt;angle brackets&gt;. Exit code 130 "lt;angle bracketsstands in &lt;angle brackets&gt;. Exit code 130 "gt;. Exit code "
+        "all of them, by the module that raises them; what is filled in stands in &lt;angle brackets&gt;. Exit code "
         "130 is Ctrl-C; what was trained until then is kept, and `--resume` goes on.",
     ]
     for path in sorted(LIBRARY.rglob("*.py")):
