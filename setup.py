@@ -29,7 +29,7 @@ setup(
     python_requires=f">={cfg['min_python']}",
     packages=find_packages(include=[library, f"{library}.*"]),
     package_data={
-        library: ["py.typed", "agents.tsv", "*/*.j2", "sample/*", "pretrained/*/*", "pretrained/*/*/*"],
+        library: ["py.typed", "agents.tsv", "*/*.j2", "demo/*.tsv", "sample/*", "pretrained/*/*", "pretrained/*/*/*"],
     },
     install_requires=lines("requirements"),
     extras_require={name: lines(f"{name}_requirements") for name in cfg["extras"].split()},

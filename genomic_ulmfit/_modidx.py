@@ -254,6 +254,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                     'genomic_ulmfit/demo/page.py'),
                                           'genomic_ulmfit.demo.page.curve_figures': ( 'demo_page.html#curve_figures',
                                                                                       'genomic_ulmfit/demo/page.py'),
+                                          'genomic_ulmfit.demo.page.elsewhere': ('demo_page.html#elsewhere', 'genomic_ulmfit/demo/page.py'),
                                           'genomic_ulmfit.demo.page.report_prose': ( 'demo_page.html#report_prose',
                                                                                      'genomic_ulmfit/demo/page.py'),
                                           'genomic_ulmfit.demo.page.report_sections': ( 'demo_page.html#report_sections',

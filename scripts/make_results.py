@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Make docs/results.md from the result files of the studies (docs/results/*.jsonl); `--check` only compares."""
+"""Make docs/results.md, and the demonstration's table of other tasks, from the result files of the studies.
+
+The files are docs/results/*.jsonl; `--check` only compares."""
 
 import sys
 from pathlib import Path
@@ -8,9 +10,11 @@ import pandas as pd
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "results.md"
-sys.path.insert(0, str(ROOT / "nbs" / "studies"))
+SHIPPED = ROOT / "genomic_ulmfit" / "demo" / "elsewhere.tsv"  # what the page of the demonstration says of other tasks
+sys.path[:0] = [str(ROOT / "nbs" / "studies"), str(ROOT / "nbs" / "results")]
 
 from harness import PUBLISHED, Results, by_method, summary  # noqa: E402
+from tables import elsewhere  # noqa: E402
 
 HEAD = """<!-- Made from docs/results/*.jsonl by scripts/make_results.py: run `make results`. -->
 
@@ -365,10 +369,11 @@ def page():
 
 
 def main():
-    if "--check" not in sys.argv:
-        PAGE.write_text(page())
-    elif not PAGE.exists() or PAGE.read_text() != page():
-        sys.exit("docs/results.md is not what docs/results/*.jsonl make: run `make results` and commit.")
+    for place, text in ((PAGE, page()), (SHIPPED, elsewhere().to_csv(sep="\t", index=False))):
+        if "--check" not in sys.argv:
+            place.write_text(text)
+        elif not place.exists() or place.read_text() != text:
+            sys.exit(f"{place.relative_to(ROOT)} is not what docs/results/*.jsonl make: run `make results` and commit.")
 
 
 if __name__ == "__main__":

@@ -60,6 +60,11 @@ def class_table(
     ]
     return pd.DataFrame(rows)
 
+# %% ../../nbs/96_demo_page.ipynb #96ac0eed
+def elsewhere() -> pd.DataFrame:
+    "What the method was worth on other tasks, beside counting, and the command that measures it."
+    return pd.read_csv(Path(__file__).parent / "elsewhere.tsv", sep="\t", keep_default_na=False)
+
 # %% ../../nbs/96_demo_page.ipynb #daf6aba8
 def test_names(
     data: dict,  # of `data_summary`
@@ -112,6 +117,7 @@ def report_sections(
     diagram = {caption: plot_reliability(reliability(y, probs))}
     return [
         section("The figures beside the baselines", text["figures"], score_table(results), own, bars),
+        section("Where it wins, and where it doesn't", text["elsewhere"], elsewhere()),
         section("Where it fails", text["fails"], class_table(results["test"]), figures=matrix),
         section("Can its confidence be trusted?", text["confidence"], figures=diagram),
         section("What was done", text["done"], stages, figures=curve_figures(curves)),
