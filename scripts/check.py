@@ -95,6 +95,10 @@ def check_workflow():
     python("scripts/check_workflow.py")
 
 
+def check_release():
+    python("scripts/check_release.py")
+
+
 def check_types():
     python("-m", "mypy")
 
@@ -123,6 +127,7 @@ STEPS = {
     "notebooks": ("Library notebooks and tutorials", check_notebooks),
     "reports": ("taxpasta, MultiQC and Krona read the report", check_reports),
     "workflow": ("The Snakemake workflow takes two samples to reports, a screen and a table", check_workflow),
+    "release": ("What a release is made with: image, workflow, recipe, modules, licences", check_release),
     "tests": ("pytest", check_tests),
 }
 
