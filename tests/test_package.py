@@ -9,12 +9,11 @@ from zipfile import ZipFile
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
+
+from release import ROOT, check_size
+
 from genomic_ulmfit.all import SAMPLE, decode_bases, read_sequences
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-
-from release import check_size  # noqa: E402
 
 PARTS = ("genomic_ulmfit", "settings.ini", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
-import release  # noqa: E402
+import release
 
+ROOT = release.ROOT
 VERSION = release.settings()["version"]
 CHANGELOG = f"""# Changelog
 
