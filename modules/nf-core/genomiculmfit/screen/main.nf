@@ -27,9 +27,10 @@ process GENOMICULMFIT_SCREEN {
     def args = task.ext.args ?: ''
     def prefix = task.ext.prefix ?: "${meta.id}"
     def judge = model ?: 'bacteria-taxa'
-    def sample = [reads].flatten().join(',')
+    def sample = reads instanceof List ? reads.join(',') : reads
     def agent_list = agents ? "--agents $agents" : ''
-    def negative = control ? "--control control=${[control].flatten().join(',')}" : ''
+    def blank = control instanceof List ? control.join(',') : control
+    def negative = blank ? "--control control=$blank" : ''
     """
     genomic-ulmfit \\
         --threads $task.cpus \\
