@@ -99,6 +99,10 @@ def check_workflow():
     python("scripts/check_workflow.py")
 
 
+def check_release():
+    python("scripts/check_release.py")
+
+
 def check_types():
     python("-m", "mypy")
 
@@ -128,6 +132,7 @@ STEPS = {
     "reports": ("taxpasta, MultiQC and Krona read the report", check_reports),
     "workflow": ("The Snakemake workflow takes two samples to reports, a screen and a table", check_workflow),
     "docs": ("The documentation is whole; a browser opens it and finds what is searched for", check_docs),
+    "release": ("What a release is made with: image, workflow, recipe, modules, licences", check_release),
     "tests": ("pytest", check_tests),
 }
 

@@ -9,9 +9,12 @@ from zipfile import ZipFile
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
+
+from release import ROOT, check_size
+
 from genomic_ulmfit.all import SAMPLE, decode_bases, read_sequences
 
-ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("genomic_ulmfit", "settings.ini", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
 
 
@@ -71,6 +74,16 @@ def test_the_wheel_can_be_installed_in_an_empty_environment_and_classifies(wheel
         assert "Helicobacter" in report_of([environment / "bin/genomic-ulmfit"], reads, cwd=tmp_path)
     finally:
         shutil.rmtree(environment, ignore_errors=True)
+
+
+def test_the_wheel_keeps_its_budget(wheel):
+    check_size(wheel)
+
+
+def test_the_image_is_built_from_these_parts():
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert "*" in lines
+    assert {line[1:] for line in lines if line.startswith("!")} == set(PARTS)
 
 
 def contents(wheel):
