@@ -118,7 +118,7 @@ def export_onnx(
     if size > LARGEST:
         problem = f"has {size / 1e9:.1f} GB of weights, and an ONNX file holds {LARGEST / 1e9:.1f} GB"
         raise InputError(source, problem, "Train one with fewer rows in its tables of words")
-    onnx.checker.check_model(found, full_check=True)
     content = found.SerializeToString()
+    onnx.checker.check_model(content, full_check=True)
     with written(out) as path: Path(path).write_bytes(content)
     return Exported(len(model.classes), len(found.graph.node), len(content))

@@ -16,7 +16,7 @@ from ..nets.counts import CountedWords
 from ..nets.heads import ReadClassifier
 from ..nets.placed import PlacedWords
 from ..nets.wide import GOLDEN, UPPER, WideBranch, WordBranch
-from ..text.kmers import PAD, SPECIALS, KmerTokenizer
+from ..text.kmers import SPECIALS, KmerTokenizer
 
 # %% ../../nbs/48_onnx_words.ipynb #81df857c
 _END = np.iinfo(np.int64).max  # a slice goes on to the end
@@ -56,8 +56,7 @@ def letters_of(
     more: int,  # unknown letters after the last one, at least
 ) -> str:  # codes, (batch, letters) int64
     "The letters that token ids cover, as `KmerTokenizer.codes` finds them, and more."
-    tokens = graph.add("Pad", columns(graph, ids, 1), whole(0, 0, 0, 1), np.array(PAD))  # at least one
-    words = graph.add("Sub", tokens, whole(len(SPECIALS)))
+    words = graph.add("Sub", columns(graph, ids, 1), whole(len(SPECIALS)))
     codes = letters_at(graph, words, 0, tokenizer, more)
     for place in range(1, tokenizer.k):
         row = letters_at(graph, words, place, tokenizer, more)
