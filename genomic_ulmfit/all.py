@@ -13,18 +13,18 @@ __all__ = ['InputError', 'Alphabet', 'DNA', 'PROTEIN', 'encode_bases', 'decode_b
            'choose_thresholds', 'label_metrics', 'plot_predicted', 'spread_figures', 'target_baselines',
            'target_metrics', 'GenomeModel', 'LanguageModel', 'Predictor', 'load_model', 'load_genome_model',
            'load_predictor', 'pretrained_models', 'models_table', 'describe_model', 'self_test', 'SelfTest',
-           'write_test', 'push_model', 'pull_model', 'EarlyStoppingCallback', 'set_seed', 'GenomeLearner',
-           'genome_classifier_learner', 'genome_lm_learner', 'genome_predictor_learner', 'search_to_folder', 'Taxonomy',
-           'read_taxonomy', 'taxonomy_from_gtdb', 'taxonomy_from_ncbi', 'taxonomy_from_table', 'WordTable',
-           'build_words', 'Calibration', 'LengthCalibration', 'WordsFirst', 'TaxonModel', 'rank_figures', 'calibrate',
-           'Sample', 'classify_files', 'read_agents', 'fit_confusion', 'screen_sample', 'compare', 'write_screen',
-           'calibrate_taxa', 'screen_files', 'write_sample_page', 'Trimmer', 'cluster_client', 'Workers',
-           'classify_files_on', 'evaluate', 'evaluate_targets', 'judged_json', 'write_targets_page', 'predict_file',
-           'embed_file', 'score_mutations', 'MutationScores', 'mutant_sequences', 'log_likelihoods', 'fit_few',
-           'FewLabels', 'write_few_page', 'score_variants', 'VariantScores', 'read_variants', 'annotate_variants',
-           'letter_log_probs', 'sequence_log_probs', 'saturation', 'Saturation', 'as_onehot', 'integrated_gradients',
-           'dependency_map', 'write_track', 'plot_region', 'read_genes', 'call_genes', 'find_seqlets', 'plot_logo',
-           'interpret_file', 'combine_association', 'run_demo']
+           'write_test', 'push_model', 'pull_model', 'export_onnx', 'EarlyStoppingCallback', 'set_seed',
+           'GenomeLearner', 'genome_classifier_learner', 'genome_lm_learner', 'genome_predictor_learner',
+           'search_to_folder', 'Taxonomy', 'read_taxonomy', 'taxonomy_from_gtdb', 'taxonomy_from_ncbi',
+           'taxonomy_from_table', 'WordTable', 'build_words', 'Calibration', 'LengthCalibration', 'WordsFirst',
+           'TaxonModel', 'rank_figures', 'calibrate', 'Sample', 'classify_files', 'read_agents', 'fit_confusion',
+           'screen_sample', 'compare', 'write_screen', 'calibrate_taxa', 'screen_files', 'write_sample_page', 'Trimmer',
+           'cluster_client', 'Workers', 'classify_files_on', 'evaluate', 'evaluate_targets', 'judged_json',
+           'write_targets_page', 'predict_file', 'embed_file', 'score_mutations', 'MutationScores', 'mutant_sequences',
+           'log_likelihoods', 'fit_few', 'FewLabels', 'write_few_page', 'score_variants', 'VariantScores',
+           'read_variants', 'annotate_variants', 'letter_log_probs', 'sequence_log_probs', 'saturation', 'Saturation',
+           'as_onehot', 'integrated_gradients', 'dependency_map', 'write_track', 'plot_region', 'read_genes',
+           'call_genes', 'find_seqlets', 'plot_logo', 'interpret_file', 'combine_association', 'run_demo']
 
 # %% ../nbs/99_all.ipynb #c64e7e8f
 import random
@@ -43,6 +43,7 @@ from .model.likelihood import letter_log_probs, sequence_log_probs
 from genomic_ulmfit.model.model import (
     GenomeModel, LanguageModel, Predictor, load_genome_model, load_model, load_predictor,
 )
+from .model.onnx_export import export_onnx
 from .model.selftest import SelfTest, self_test, write_test
 from .model.zoo import describe_model, models_table, pull_model, push_model
 from .nets.awdlstm import PRESETS, Preset
@@ -136,7 +137,7 @@ _all_ = [
     "choose_thresholds", "label_metrics", "plot_predicted", "spread_figures", "target_baselines", "target_metrics",
     "GenomeModel", "LanguageModel", "Predictor", "load_model", "load_genome_model", "load_predictor",
     "pretrained_models", "models_table", "describe_model", "self_test", "SelfTest", "write_test", "push_model",
-    "pull_model",
+    "pull_model", "export_onnx",
     "EarlyStoppingCallback", "set_seed", "GenomeLearner", "genome_classifier_learner", "genome_lm_learner",
     "genome_predictor_learner",
     "search_to_folder",

@@ -40,6 +40,7 @@ COMMANDS = {  # and what each does, as its `run` says
     "models list": "List the models that come with the package.",
     "models info": "Say what a model reads and answers, and what its maker says of it.",
     "models test": "Compare what a model answers with what it answered when its test was written.",
+    "models export": "Write the network of a classifier as an ONNX file, which programs without Python or PyTorch run.",
     "models push": "Put a model on the Hugging Face hub, if its test passes here.",
     "models pull": "Fetch a model from the Hugging Face hub, and check it.",
     "doctor": "Say what this computer has for the package, and what is optional and missing.",

@@ -19,9 +19,9 @@ from .wide import Wide, WideBranch
 from ..text.kmers import PAD, KmerTokenizer, kmer_embedding_init
 
 # %% ../../nbs/23_heads.ipynb #74f5bbc9
-_LAST_SCALE = 2  # these three bring the spread between reads to about 1
-_LARGEST_SCALE = 4
-_MEAN_SCALE = 8
+LAST_SCALE = 2  # these three bring the spread between reads to about 1
+LARGEST_SCALE = 4
+MEAN_SCALE = 8
 
 # %% ../../nbs/23_heads.ipynb #d024be70
 class Beginnings(NamedTuple):
@@ -48,7 +48,7 @@ def pool(
         largest = torch.maximum(largest, before.largest)
         total = total + before.total
         lengths = lengths + before.length
-    return torch.cat([_LAST_SCALE * last, _LARGEST_SCALE * largest, _MEAN_SCALE * total / lengths], 1)
+    return torch.cat([LAST_SCALE * last, LARGEST_SCALE * largest, MEAN_SCALE * total / lengths], 1)
 
 # %% ../../nbs/23_heads.ipynb #5d84e642
 class Composition(nn.Module):
