@@ -81,7 +81,7 @@ def texts_of(node, known):
     if isinstance(node, ast.Name) and node.id in known:
         return [text for value in known[node.id] for text in texts_of(value, {})]
     if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "install":
-        return [f"Run pip install '.[{node.args[0].value}]' in the clone of genomic_ulmfit"]
+        return [f"Run pip install 'genomic_ulmfit[{node.args[0].value}]'"]
     return [f"<{ast.unparse(node)}>"]
 
 

@@ -162,7 +162,7 @@ def opened(path, names):
 """
     (tmp_path / "module.py").write_text(code)
     assert list(generated.errors_of(tmp_path / "module.py")) == [
-        ("<path>", ["has <len(names)> names | none"], ["Run pip install '.[hub]' in the clone of genomic_ulmfit"]),
+        ("<path>", ["has <len(names)> names | none"], ["Run pip install 'genomic_ulmfit[hub]'"]),
         ("the file", ["is old", "is <names[1]>"], ["Check the path"]),
     ]
     assert generated.cell_of(["a | b", "a | b", "<c>"]) == r"a \| b<br>&lt;c&gt;"

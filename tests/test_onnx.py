@@ -223,7 +223,7 @@ def test_what_is_no_classifier_is_refused(saved, capsys, model, said):
 
 def test_a_missing_extra_is_said(saved, capsys, monkeypatch):
     monkeypatch.setattr(onnx_export, "find_spec", lambda name: None)
-    said = ["onnx: is not installed", "pip install '.[onnx]'"]
+    said = ["onnx: is not installed", "pip install 'genomic_ulmfit[onnx]'"]
     fails(capsys, "models export {tmp}/genera --onnx {tmp}/m.onnx", names=said, tmp=saved)
 
 

@@ -153,7 +153,7 @@ def test_what_is_missing_or_wrong_is_said(genome, tmp_path, capsys, monkeypatch)
     fails(capsys, command + "--min-quality 100", names=["quality 100", "0 to 93"], tmp=tmp_path)
     for module in ("cutadapt.adapters", "cutadapt.qualtrim"):
         monkeypatch.setitem(sys.modules, module, None)
-    fails(capsys, command + "--trim", names=["cutadapt", "pip install '.[trim]'"], tmp=tmp_path)
+    fails(capsys, command + "--trim", names=["cutadapt", "pip install 'genomic_ulmfit[trim]'"], tmp=tmp_path)
     run(command + "--min-quality 10", tmp=tmp_path)
     assert "bases below a quality of 10 read as N" in capsys.readouterr().err
 

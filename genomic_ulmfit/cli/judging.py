@@ -18,7 +18,7 @@ from ..taxa.workers import Workers
 def add_trim(parser: Parser):
     "`--trim` and `--min-quality`."
     ends = "ends of low quality (below 20, by BWA's algorithm) and adapters (TruSeq, Nextera)"
-    trim = f"cut {ends} off raw reads of Illumina; pip install '.[trim]'"
+    trim = f"cut {ends} off raw reads of Illumina; pip install 'genomic_ulmfit[trim]'"
     parser.add_argument("--trim", action="store_true", help=trim)
     quality = "read single bases below this quality as N (default 0: none)"
     parser.add_argument("--min-quality", metavar="N", type=int, default=0, help=quality)

@@ -52,4 +52,4 @@ def install(
     extra: str,  # its name
 ) -> str:
     "What to do about an extra that is missing."
-    return f"Run pip install '.[{extra}]' in the clone of genomic_ulmfit"
+    return f"Run pip install 'genomic_ulmfit[{extra}]'"
