@@ -86,7 +86,8 @@ def reference(out, places):
 def pages(out):
     """Write all pages; returns the navigation."""
     notebook_page(NBS / "index.ipynb", out)
-    shutil.copy(ROOT / "docs/flow.svg", out)
+    for name in ("flow.svg", "site.css"):
+        shutil.copy(ROOT / "docs" / name, out)
     rooms, places = chapters(out)
     studies = [*of_markdown(["nbs/studies/README.md"], out), *notebooks_in("studies", out)]
     project = ["CHANGELOG.md", "SECURITY.md", "CODE_OF_CONDUCT.md", "workflows/snakemake/README.md"]
