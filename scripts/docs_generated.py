@@ -138,6 +138,16 @@ def error_page():
 # ---------------------------------------------------------------- public names
 
 
+CONSTANTS = {
+    "DNA": "The alphabet of DNA and RNA: letters, complements, codes.",
+    "PROTEIN": "The alphabet of proteins.",
+    "SAMPLE": "The folder of the genomes that come with the package, a `pathlib.Path`: pieces of 14 genomes of nine "
+    "genera as `*.fna.gz`, and `genomes.tsv` with their file, lineage, split (`train`, `test`) and source.",
+    "TASKS": "What a model can learn, by name: classes, targets.",
+    "PRESETS": "Sizes of networks by name: `nano`, `tiny`, `small`, `full`.",
+}
+
+
 def home_of(name):
     """The module that a public name comes from, as `room.module`; None for a name of another package."""
     tree = ast.parse((LIBRARY / "all.py").read_text(encoding="utf-8"))
@@ -163,6 +173,9 @@ def described(thing, name, level):
     """A heading, the signature with the comments of its parameters, and the docstring."""
     shown = show_doc(thing, name=name)._repr_markdown_()
     body = shown.split("\n### ", 1)[1].split("\n", 1)[1].strip()
+    body = re.sub(r"^(```python\ndef )\w+", rf"\1{name.split('.')[-1]}", body)  # it may be another name's function
+    if "." in name:
+        body = re.sub(r"\(\n    model, #[^\n]*\n", "(\n", body)  # of a method, itself
     return f"{'#' * level} {name}\n\n{body}\n"
 
 
@@ -170,7 +183,7 @@ def name_parts(name):
     """The lines of a public name."""
     thing = getattr(everything, name)
     if not (inspect.isclass(thing) or inspect.isroutine(thing)):
-        return [f"## {name}\n\nA constant of the type `{type(thing).__name__}`.\n"]
+        return [f"## {name}\n\n{CONSTANTS[name]}\n"]
     parts = [described(thing, name, 2)]
     if inspect.isclass(thing):
         parts += [described(method, f"{name}.{inner}", 3) for inner, method in methods_of(thing)]

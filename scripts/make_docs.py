@@ -91,7 +91,8 @@ def pages(out):
     rooms, places = chapters(out)
     studies = [*of_markdown(["nbs/studies/README.md"], out), *notebooks_in("studies", out)]
     project = ["CHANGELOG.md", "SECURITY.md", "CODE_OF_CONDUCT.md", "workflows/snakemake/README.md"]
-    files = ["LICENSE", "CITATION.cff", "workflows/snakemake/Snakefile", "workflows/snakemake/config.yaml"]
+    workflow = ["workflows/snakemake/Snakefile", "workflows/snakemake/config.yaml"]
+    files = ["nbs/howto/made.py", "LICENSE", "CITATION.cff", *workflow]
     for file in files:
         (out / site_path(file)).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / file, out / site_path(file))

@@ -176,6 +176,8 @@ def test_every_error_of_the_library_is_on_the_page():
 def test_a_name_has_its_signature_with_comments_and_its_methods():
     parts = "\n".join(generated.name_parts("GenomeCorpus"))
     assert "## GenomeCorpus" in parts and "### GenomeCorpus.build" in parts
+    embed = "\n".join(generated.name_parts("LanguageModel")).split("### LanguageModel.embed")[1].split("###")[0]
+    assert "def embed(\n    sequences, # letters or codes, a list" in embed
     assert "# folder to make" in parts and "Stream sequence files into a corpus." in parts
 
 

@@ -27,6 +27,6 @@ def run(args):
     if not args.out and not args.page: raise InputError("merge", "has nothing to write", "Give --out or --page")
     files = dict(zip(sample_names([(file,) for file in args.samples]), args.samples))
     check_outputs([args.out, args.page], args.samples)
+    if args.out: merge_samples(files, args.out)  # first: it may lack its package
     if args.page: write_sample_page(args.page, files)
-    if args.out: merge_samples(files, args.out)
     print(f"{len(files)} samples in {' and '.join(filter(None, [args.out, args.page]))}")

@@ -68,7 +68,7 @@ def open_input(path):
     if not start: raise empty_error(path)
     if path.suffix == ".gz" and start != GZIP:
         raise InputError(path, "is named .gz but is not gzip", "Fetch it again, or rename it if it is plain text")
-    return xopen(path, "rb", threads=1)  # decompressed ahead by a second thread
+    return xopen(path, "rb", threads=int(start == GZIP))  # gzip is decompressed ahead by a second thread
 
 # %% ../../nbs/05_streams.ipynb #47a6e722
 _LONGEST: ContextVar[int] = ContextVar("_LONGEST", default=300_000_000)  # bytes of a record

@@ -30,12 +30,12 @@ def sequence_table(
 ) -> pd.DataFrame:
     "A checked table. Raises `InputError` for missing columns and splits, and without rows to learn and rows to watch."
     where = source_name(source)
-    table = read_table(source, [sequence, split, *more]).reset_index(drop=True)
+    table = read_table(source, [sequence, *more]).reset_index(drop=True)
+    remedy = f"Mark rows as {' and '.join(LEARNED)}, or have some drawn: --valid-pct .1 (valid_pct in Python)"
+    if split not in table: raise InputError(where, f"has no column {split!r}", remedy)
     check_splits(table, where, split)
     for name in LEARNED:
-        if not (table[split] == name).any():
-            remedy = "Mark some rows, e.g. with sklearn's train_test_split"
-            raise InputError(where, f"has no rows of the split {name!r}", remedy, record=split)
+        if not (table[split] == name).any(): raise InputError(where, f"has no rows of the split {name!r}", remedy)
     return table
 
 # %% ../../nbs/16_labelled.ipynb #65aae79a
