@@ -431,7 +431,8 @@ def test_the_command_interpret(models, tmp_path, capsys):
 def test_what_is_missing_is_said(models, tmp_path, monkeypatch):
     (tmp_path / "s.fa").write_text(">s\nACGTACGTACGT\n")
     monkeypatch.setattr(import_module("genomic_ulmfit.tasks.motifs"), "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"tangermeme: is not installed. Run pip install '.\[interpret\]'"):
+    said = r"tangermeme: is not installed. Run pip install 'genomic_ulmfit\[interpret\]'"
+    with pytest.raises(InputError, match=said):
         interpret_file(models / "lm", tmp_path / "s.fa", tmp_path / "o")
     monkeypatch.setattr(import_module("genomic_ulmfit.tasks.tracks"), "find_spec", lambda name: None)
     with pytest.raises(InputError, match="needs pybigtools"):

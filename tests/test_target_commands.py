@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 from pathlib import Path
 
 import numpy as np
@@ -217,18 +216,3 @@ def test_bad_input_is_one_line(command, world, models, corpus, capsys):
     table.drop(columns=["sequence", "split"]).to_csv(world / "whole.tsv", sep="\t", index=False)
     fails(capsys, command, names=[BAD[command]], w=world, c=corpus.path, m=models)
     assert not (world / "x").exists() and not (world / "x.html").exists()
-
-
-def readme_commands():
-    """The commands of README that stand beside `--targets`."""
-    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    block = next(block for block in blocks if "--targets" in block)
-    return [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
-
-
-def test_commands_of_the_readme_work_as_printed(world, monkeypatch, capsys):
-    monkeypatch.chdir(world)
-    for command in readme_commands():
-        assert main(command) == 0, command
-    page = Path("report.html").read_text()
-    assert "gapped k-mers" in page and len(pd.read_csv("predicted.tsv", sep="\t")) == 30
