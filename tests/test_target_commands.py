@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,6 @@ from genomic_ulmfit.train import search
 
 MOTIF = "GATTACA"
 TARGETS = ["activity", "reads", "bound"]
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def planted(rows=500, seed=0):
