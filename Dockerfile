@@ -13,10 +13,10 @@ LABEL org.opencontainers.image.title="genomic-ulmfit" \
 # the CPU build of torch, which is a tenth of the default one; the wheel itself stays out of the image
 RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
     pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu /wheels/*.whl
-RUN useradd --create-home --uid 1000 reader
+RUN useradd --create-home --uid 1000 reader && install -d -m 1777 /var/cache/matplotlib
 USER 1000
 # for whoever `--user` names: a place to write to
-ENV MPLCONFIGDIR=/tmp/matplotlib
+ENV MPLCONFIGDIR=/var/cache/matplotlib
 WORKDIR /data
 ENTRYPOINT ["genomic-ulmfit"]
 CMD ["--help"]

@@ -2,19 +2,14 @@
 """Prints the requirement for the lowest or highest version that settings.ini allows: `bounds.py torch lowest`."""
 
 import sys
-from configparser import ConfigParser
-from pathlib import Path
 
 from packaging.requirements import Requirement
-
-ROOT = Path(__file__).resolve().parent.parent
+from release import settings
 
 
 def bound(package: str, which: str) -> str:
     """`torch==2.6.*` for `torch>=2.6`, lowest; the requirement itself, highest (pip takes the newest that fits)."""
-    config = ConfigParser(delimiters=["="])
-    config.read(ROOT / "settings.ini", encoding="utf-8")
-    lines = config["DEFAULT"]["requirements"].split()
+    lines = settings()["requirements"].split()
     requirement = next(r for r in map(Requirement, lines) if r.name == package)
     if which == "highest":
         return str(requirement)

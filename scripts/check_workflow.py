@@ -15,24 +15,16 @@ from pathlib import Path
 
 import biom
 import pandas as pd
+from tools import BIN, install
 
 from genomic_ulmfit.all import SAMPLE, decode_bases, read_sequences
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOW = ROOT / "workflows" / "snakemake"
-BIN = Path(sys.executable).parent
 TOOLS = BIN.parent / "workflow-tools"
 PACKAGES = ["snakemake==9.27.1", "snakemake-executor-plugin-slurm==2.8.0"]
 OLDEST = (3, 11)  # Python that this Snakemake runs on
 READS = {"ward 3": 60, "blank": 20}
-
-
-def install():
-    """Snakemake, once."""
-    if (TOOLS / "bin/snakemake").exists():
-        return
-    subprocess.run([sys.executable, "-m", "venv", TOOLS], check=True)
-    subprocess.run([TOOLS / "bin/python", "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
 
 
 def snakemake(folder: Path, *arguments):
@@ -106,7 +98,7 @@ def main():
     if sys.version_info < OLDEST:
         print(f"left out: Snakemake needs Python {'.'.join(map(str, OLDEST))}")
         return
-    install()
+    install(TOOLS, PACKAGES)
     with tempfile.TemporaryDirectory(prefix="two samples ") as place:
         folder = Path(place) / "a run"
         write_samples(folder)

@@ -13,6 +13,7 @@ from nbdev.showdoc import show_doc
 
 import genomic_ulmfit.all as everything
 from genomic_ulmfit.cli.main import COMMANDS, GROUPS, parser
+from genomic_ulmfit.seq.errors import install
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "genomic_ulmfit"
@@ -81,7 +82,7 @@ def texts_of(node, known):
     if isinstance(node, ast.Name) and node.id in known:
         return [text for value in known[node.id] for text in texts_of(value, {})]
     if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "install":
-        return [f"Run pip install 'genomic_ulmfit[{node.args[0].value}]'"]
+        return [install(node.args[0].value)]
     return [f"<{ast.unparse(node)}>"]
 
 
@@ -148,14 +149,12 @@ CONSTANTS = {
 }
 
 
-def home_of(name):
-    """The module that a public name comes from, as `room.module`; None for a name of another package."""
+def homes():
+    """The module that each name of `all.py` comes from, as `room.module`; those of fastai are left out."""
     tree = ast.parse((LIBRARY / "all.py").read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and name in [alias.name for alias in node.names]:
-            module = (node.module or "").removeprefix("genomic_ulmfit.")
-            return None if module.startswith("fastai") else module
-    raise ValueError(f"all.py imports no {name}")
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+    ours = [node for node in imports if not node.module.startswith("fastai")]
+    return {alias.name: node.module.removeprefix("genomic_ulmfit.") for node in ours for alias in node.names}
 
 
 def methods_of(owner):
@@ -192,11 +191,10 @@ def name_parts(name):
 
 def public_names():
     """Public names by room, then by module; those of other packages are left out."""
-    rooms = {}
+    rooms, places = {}, homes()
     for name in everything.__all__:
-        home = home_of(name)
-        if home:
-            rooms.setdefault(home.split(".")[0], {}).setdefault(home, []).append(name)
+        if name in places:
+            rooms.setdefault(places[name].split(".")[0], {}).setdefault(places[name], []).append(name)
     return rooms
 
 

@@ -5,38 +5,19 @@ import re
 from pathlib import Path
 
 import nbformat
-from make_readme import CODE, DIRECTIVE, HIDE, LINKS, NO_ECHO, NOT_RELATIVE
+from make_readme import LINKS, NOT_RELATIVE, TEMPLATE, outside_code, prepare
 from nbconvert import MarkdownExporter
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_EXP = re.compile(r"^\s*#\|\s*default_exp\s+(\S+)", re.MULTILINE)
-SHELL = re.compile(r"\s*(?:%%(?:bash|sh)[^\n]*\n|!)")
 FRAME_STYLE = re.compile(r"<style scoped>.*?</style>\s*", re.DOTALL)  # of a table of pandas
 FRAME_CLASS = ' border="1" class="dataframe"'
 LIST_AFTER_TEXT = re.compile(r"^((?![-*|#>\d ]).+)\n(?=[-*] |\d+\. )", re.MULTILINE)
 
-TEMPLATE = """
-{%- extends 'markdown/index.md.j2' -%}
-{%- block input %}
-{%- if cell.source %}
-```{{ cell.metadata.language }}
-{{ cell.source }}
-```
-{% endif %}
-{%- endblock input -%}
-{%- block stream %}
-```text
-{{ output.text.rstrip() }}
-```
-{% endblock stream -%}
-{%- block data_text scoped %}
-```text
-{{ output.data['text/plain'] }}
-```
-{% endblock data_text -%}
-{%- block data_html scoped %}
-{{ output.data['text/html'] }}
-{% endblock data_html -%}
+SITE_TEMPLATE = f"""{TEMPLATE}
+{{%- block data_html scoped %}}
+{{{{ output.data['text/html'] }}}}
+{{% endblock data_html -%}}
 """
 
 # Where the files of a folder of the repository stand in the site; the first that fits counts.
@@ -79,17 +60,12 @@ def relinked(text, source):
         link = posixpath.relpath(site_path(path), here or ".")
         return f"{match['before']}{link}{'#' if anchor else ''}{anchor}"
 
-    pieces = CODE.split(text)  # the odd ones are code
-    for pattern in LINKS:
-        pieces[::2] = [pattern.sub(moved, piece) for piece in pieces[::2]]
-    return "".join(pieces)
+    return outside_code(text, *((pattern, moved) for pattern in LINKS))
 
 
 def loosened(text):
     """Markdown with an empty line between a line of text and a list, which Python's Markdown asks for."""
-    pieces = CODE.split(text)
-    pieces[::2] = [LIST_AFTER_TEXT.sub(r"\1\n\n", piece) for piece in pieces[::2]]
-    return "".join(pieces)
+    return outside_code(text, (LIST_AFTER_TEXT, r"\1\n\n"))
 
 
 def shown_output(output):
@@ -109,16 +85,8 @@ def shown_output(output):
 
 def shown_cell(cell, source):
     """A cell as a page shows it, None for one that it leaves out."""
-    if cell.cell_type == "raw" or HIDE.match(cell.source):
-        return None
-    if cell.cell_type == "markdown":
-        cell.source = loosened(relinked(cell.source, source))
-        return cell
-    text = "" if NO_ECHO.search(cell.source) else DIRECTIVE.sub("", cell.source).strip("\n")
-    cell.metadata.language = "bash" if SHELL.match(text) else "python"
-    cell.source = re.sub(r"^\s*%%(bash|sh)[^\n]*\n", "", text)
-    cell.outputs = [output for output in map(shown_output, cell.outputs) if output is not None]
-    return cell if cell.source.strip() or cell.outputs else None
+    outputs = lambda found: [output for output in map(shown_output, found) if output is not None]
+    return prepare(cell, lambda text: loosened(relinked(text, source)), outputs)
 
 
 def module_of(path):
@@ -134,13 +102,13 @@ def title_of(text):
 
 
 def notebook_page(path, out):
-    """Write a notebook as a page into the folder of the site, with its pictures; returns its title."""
+    """Write a notebook as a page into the folder of the site, with its pictures; returns its title and place."""
     source = path.relative_to(ROOT).as_posix()
     notebook = nbformat.read(path, as_version=4)
     notebook.cells = [cell for cell in (shown_cell(cell, source) for cell in notebook.cells) if cell is not None]
     place = out / site_path(source)
     pictures = f"{place.stem}_files"
-    body, found = MarkdownExporter(raw_template=TEMPLATE).from_notebook_node(
+    body, found = MarkdownExporter(raw_template=SITE_TEMPLATE).from_notebook_node(
         notebook, {"output_files_dir": pictures, "unique_key": place.stem}
     )
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -148,11 +116,11 @@ def notebook_page(path, out):
         (place.parent / name).parent.mkdir(exist_ok=True)
         (place.parent / name).write_bytes(data)
     place.write_text(body, encoding="utf-8")
-    return title_of(body)
+    return {title_of(body): site_path(source)}
 
 
 def markdown_page(path, out):
-    """Write a Markdown file as a page into the folder of the site; returns its title."""
+    """Write a Markdown file as a page into the folder of the site; returns its title and place."""
     source = path.relative_to(ROOT).as_posix()
     text = re.sub(r"\A---\n.*?\n---\n", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)  # a card's metadata
     place = out / site_path(source)
@@ -161,4 +129,4 @@ def markdown_page(path, out):
     if place.parent.name == "models":
         body = body.replace("# ", f"# {place.stem}: ", 1)
     place.write_text(body, encoding="utf-8")
-    return title_of(body)
+    return {title_of(body): site_path(source)}

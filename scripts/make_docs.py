@@ -27,8 +27,7 @@ ROOMS |= {"train": "Training", "taxa": "Taxa", "tasks": "Tasks", "demo": "Demons
 
 def notebooks_in(folder, out):
     """The pages of a folder of notebooks, as entries of the navigation."""
-    paths = sorted((NBS / folder).glob("[0-9]*.ipynb"))
-    return [{notebook_page(path, out): site_path(path.relative_to(ROOT).as_posix())} for path in paths]
+    return [notebook_page(path, out) for path in sorted((NBS / folder).glob("[0-9]*.ipynb"))]
 
 
 def written(text, place, out, title):
@@ -40,15 +39,14 @@ def written(text, place, out, title):
 
 def of_markdown(paths, out):
     """Markdown files of the repository as entries of the navigation."""
-    return [{markdown_page(ROOT / path, out): site_path(path)} for path in paths]
+    return [markdown_page(ROOT / path, out) for path in paths]
 
 
 def chapters(out):
     """The house: the chapters of each room, and where each module's is."""
     rooms, places = {}, {}
-    paths = [path for path in sorted(NBS.glob("[0-9]*.ipynb")) + sorted((NBS / "cli").glob("[0-9]*.ipynb"))]
-    for path in paths:
-        entry = {notebook_page(path, out): site_path(path.relative_to(ROOT).as_posix())}
+    for path in [*sorted(NBS.glob("[0-9]*.ipynb")), *sorted((NBS / "cli").glob("[0-9]*.ipynb"))]:
+        entry = notebook_page(path, out)
         module = module_of(path)
         room = module.split(".")[0] if module and "." in module else "The house"
         rooms.setdefault(room, []).append(entry)
@@ -73,7 +71,7 @@ def reference(out, places):
     for room, modules in rooms.items():
         names.append(written(generated.room_page(room, modules, places), f"reference/{room}.md", out, ROOMS[room]))
     cards = sorted((ROOT / "genomic_ulmfit/pretrained").glob("*/README.md"))
-    models = [{p.parent.name: site_path(p.relative_to(ROOT).as_posix())} for p in cards if markdown_page(p, out)]
+    models = [{card.parent.name: place} for card in cards for place in markdown_page(card, out).values()]
     return [
         {"Python": names},
         *of_markdown(["docs/formats.md", "docs/coordinates.md"], out),

@@ -36,7 +36,7 @@ TEMPLATE = """
 {%- extends 'markdown/index.md.j2' -%}
 {%- block input %}
 {%- if cell.source %}
-```{{ cell.metadata.readme_language }}
+```{{ cell.metadata.language }}
 {{ cell.source }}
 ```
 {% endif %}
@@ -64,12 +64,18 @@ def from_root(target, folder="nbs"):
     return posixpath.normpath(posixpath.join(folder, target))
 
 
+def outside_code(text, *substitutions):
+    """Markdown with substitutions (pattern, replacement) made everywhere but in code."""
+    pieces = CODE.split(text)  # the odd ones are code
+    for pattern, replacement in substitutions:
+        pieces[::2] = [pattern.sub(replacement, piece) for piece in pieces[::2]]
+    return "".join(pieces)
+
+
 def relink(text):
     """Markdown with its relative links seen from the root; code stays as it is."""
-    pieces = CODE.split(text)  # the odd ones are code
-    for pattern in LINKS:
-        pieces[::2] = [pattern.sub(lambda m: m["before"] + from_root(m["target"]), piece) for piece in pieces[::2]]
-    return "".join(pieces)
+    moved = lambda match: match["before"] + from_root(match["target"])
+    return outside_code(text, *((pattern, moved) for pattern in LINKS))
 
 
 # ---------------------------------------------------------------- cells
@@ -109,29 +115,28 @@ def text_outputs(outputs):
     return kept
 
 
-def prepare(cell):
-    """A cell as the README shows it, or None for one that it leaves out."""
+def prepare(cell, text, outputs):
+    """A cell as a page shows it, or None for one that it leaves out; `text` and `outputs` change what there is."""
     if cell.cell_type == "raw" or HIDE.match(cell.source):
         return None
     if cell.cell_type == "markdown":
-        cell.source = relink(cell.source)
+        cell.source = text(cell.source)
         return cell
     source = "" if NO_ECHO.search(cell.source) else DIRECTIVE.sub("", cell.source).strip("\n")
     commands = shell_cell(source)
     cell.source = source if commands is None else commands
-    cell.metadata.readme_language = "python" if commands is None else "bash"
-    cell.outputs = text_outputs(cell.outputs)
+    cell.metadata.language = "python" if commands is None else "bash"
+    cell.outputs = outputs(cell.outputs)
     return cell if cell.source.strip() or cell.outputs else None
 
 
 def markdown(path):
     """The README's text for a notebook."""
     notebook = nbformat.read(path, as_version=4)
-    notebook.cells = [cell for cell in map(prepare, notebook.cells) if cell is not None]
+    shown = [prepare(cell, relink, text_outputs) for cell in notebook.cells]
+    notebook.cells = [cell for cell in shown if cell is not None]
     body, _ = MarkdownExporter(raw_template=TEMPLATE).from_notebook_node(notebook)
-    pieces = CODE.split(body)
-    pieces[::2] = [re.sub(r"\n{3,}", "\n\n", piece) for piece in pieces[::2]]
-    return f"{NOTE}\n\n" + "".join(pieces).strip("\n") + "\n"
+    return f"{NOTE}\n\n" + outside_code(body, (re.compile(r"\n{3,}"), "\n\n")).strip("\n") + "\n"
 
 
 # ---------------------------------------------------------------- command line

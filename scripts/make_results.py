@@ -14,7 +14,7 @@ SHIPPED = ROOT / "genomic_ulmfit" / "demo" / "elsewhere.tsv"  # what the page of
 sys.path[:0] = [str(ROOT / "nbs" / "studies"), str(ROOT / "nbs" / "results")]
 
 from harness import PUBLISHED, Results, by_method, summary  # noqa: E402
-from tables import elsewhere  # noqa: E402
+from tables import elsewhere, lines_of  # noqa: E402
 
 HEAD = """<!-- Made from docs/results/*.jsonl by scripts/make_results.py: run `make results`. -->
 
@@ -26,15 +26,11 @@ cells of a row on one or two cores of an AMD EPYC, beside other work.
 """
 
 
-def markdown(table):
-    """A DataFrame as a Markdown table."""
-    lines = [list(table.columns), ["---"] * len(table.columns), *table.astype(object).to_numpy().tolist()]
-    return "\n".join("| " + " | ".join(str(c) for c in line) + " |" for line in lines)
-
-
 def section(title, command, table):
     """A heading, the command, a table; nothing where there are no results yet."""
-    return "" if table is None else f"\n## {title}\n\n`{command}`\n\n{markdown(table)}\n"
+    if table is None:
+        return ""
+    return "\n".join(["", f"## {title}", "", f"`{command}`", "", *lines_of(table), ""])
 
 
 def blanks(table):

@@ -17,7 +17,7 @@ from genomic_ulmfit.demo.judging import NAMES, standard_error, verdict  # noqa: 
 
 def lines_of(table):
     """A DataFrame as lines of a Markdown table."""
-    rows = (table.columns, ["---"] * len(table.columns), *table.to_numpy())
+    rows = (table.columns, ["---"] * len(table.columns), *table.astype(object).to_numpy())
     return ["| " + " | ".join(map(str, row)) + " |" for row in rows]
 
 
