@@ -594,6 +594,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                  'genomic_ulmfit/model/onnx_words.py'),
                                                  'genomic_ulmfit.model.onnx_words.numbers_up_to': ( 'onnx_words.html#numbers_up_to',
                                                                                                     'genomic_ulmfit/model/onnx_words.py'),
+                                                 'genomic_ulmfit.model.onnx_words.of_words': ( 'onnx_words.html#of_words',
+                                                                                               'genomic_ulmfit/model/onnx_words.py'),
                                                  'genomic_ulmfit.model.onnx_words.placed_words': ( 'onnx_words.html#placed_words',
                                                                                                    'genomic_ulmfit/model/onnx_words.py'),
                                                  'genomic_ulmfit.model.onnx_words.presence': ( 'onnx_words.html#presence',

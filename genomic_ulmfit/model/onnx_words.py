@@ -29,6 +29,11 @@ def columns(graph: Graph, x: str, first: int, end: int = _END) -> str:
 
 def below_0(graph: Graph, x: str) -> str: return graph.add("Less", x, whole(0))
 
+
+def of_words(graph: Graph, words: str, rows: str) -> str:
+    "The rows where there is a word, -1 where there is none."
+    return graph.add("Where", below_0(graph, words), whole(-1), rows)
+
 # %% ../../nbs/48_onnx_words.ipynb #19c43b7f
 def letters_at(
     graph: Graph,
@@ -115,7 +120,7 @@ def hashed(
     upper = graph.add("BitShift", unsigned, np.array([64 - UPPER], np.uint64), direction="RIGHT")
     scaled = graph.add("Mul", graph.add("Cast", upper, to=graph.onnx.TensorProto.INT64), whole(buckets))
     rows = graph.add("Div", scaled, whole(2**UPPER))
-    return graph.add("Where", below_0(graph, numbers), whole(-1), rows)
+    return of_words(graph, numbers, rows)
 
 # %% ../../nbs/48_onnx_words.ipynb #68b50f88
 def summed_rows(
@@ -149,8 +154,7 @@ def wide_branch(
     parts = []
     for table, (length, words) in enumerate(zip(lengths, numbers_of(graph, codes, branch, lengths))):
         rows = hashed(graph, words, base**length, buckets)
-        shifted = graph.add("Add", rows, whole(table * buckets))
-        parts.append(graph.add("Where", below_0(graph, rows), whole(-1), shifted))
+        parts.append(of_words(graph, rows, graph.add("Add", rows, whole(table * buckets))))
     rows = graph.add("Concat", *parts, axis=1)
     there = presence(graph, rows)
     n = graph.add("Max", graph.add("ReduceSum", there, whole(1)), real(1))
@@ -185,7 +189,7 @@ def placed_words(
         n_words = len(branch.tokenizer.alphabet) ** length
         here = columns(graph, words, 0, placed.places)
         rows = graph.add("Add", here, first + n_words * np.arange(placed.places))
-        parts.append(graph.add("Where", below_0(graph, here), whole(-1), rows))
+        parts.append(of_words(graph, here, rows))
         first += placed.places * n_words
     rows = graph.add("Concat", *parts, axis=1)
     log_odds = graph.add("Add", summed_rows(graph, rows, presence(graph, rows), branch.table), values_of(branch.bias))

@@ -10,7 +10,8 @@ import tempfile
 import numpy as np
 import pandas as pd
 
-from genomic_ulmfit.all import SAMPLE, decode_bases, encode_bases, read_sequences, reverse_complement
+from genomic_ulmfit.all import DNA, SAMPLE, decode_bases, encode_bases, read_sequences, reverse_complement
+from genomic_ulmfit.text.reads import substitute
 
 GENUS = {"Escherichia": "Escherichia_coli_K-12-MG1655", "Helicobacter": "Helicobacter_pylori_G27"}
 STRAIN = {"Escherichia": "Escherichia_coli_EC590", "Helicobacter": "Helicobacter_pylori_Puno120"}
@@ -34,10 +35,7 @@ def genome(name):
 
 def changed(codes, share, rng):
     """A copy with a share of the letters changed."""
-    copy = codes.copy()
-    at = rng.random(len(copy)) < share
-    copy[at] = (copy[at] + rng.integers(1, 4, at.sum())) % 4
-    return copy
+    return substitute(codes[None], share, rng, DNA)[0]
 
 
 def pieces(name, n, length, rng, errors=0.0, first=None):
