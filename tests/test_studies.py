@@ -191,3 +191,14 @@ def test_attention_pooling_leaves_padding_out():
     weights = network.weights(encoded, padded)[..., 0]
     assert (weights[:, 7:] == 0).all() and torch.allclose(weights.sum(1), torch.ones(3))
     assert weights[:, :7].std() > 0 and torch.allclose(network(ids), network(padded), atol=1e-5)
+
+
+def test_the_card_of_the_protein_model_has_the_chains_beside_it():
+    folder = ROOT / "genomic_ulmfit/pretrained/bacteria-proteins-small"
+    shown = json.loads((folder / "config.json").read_text())["about"]["bits_per_residue"]
+    lines = (ROOT / "docs/results/protein_lm.jsonl").read_text().splitlines()
+    methods = ("language model", "residues", "order 2", "order 3", "order 4")
+    measured = [{name: row[name] for name in methods} for row in map(json.loads, lines)]
+    assert [{name: row[name] for name in methods} for row in shown] == measured
+    card = (folder / "README.md").read_text()
+    assert "| proteins | language model | residues | order 2 | order 3 | order 4 |" in card and "near_duplicates" in card
