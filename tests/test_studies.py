@@ -1,5 +1,6 @@
 """What the studies share works, on simulated sequences; without their data they say so."""
 
+import json
 import re
 import subprocess
 import sys
