@@ -63,7 +63,7 @@ def class_table(
 # %% ../../nbs/96_demo_page.ipynb #96ac0eed
 def elsewhere() -> pd.DataFrame:
     "What the method was worth on other tasks, beside counting, and the command that measures it."
-    return pd.read_csv(Path(__file__).parent / "elsewhere.tsv", sep="\t", keep_default_na=False)
+    return pd.read_csv(Path(__file__).parent / "elsewhere.tsv", sep="\t", dtype=str, keep_default_na=False)
 
 # %% ../../nbs/96_demo_page.ipynb #daf6aba8
 def test_names(

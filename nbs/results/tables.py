@@ -188,7 +188,7 @@ def false_alarms():
 # ---------------------------------------------------------------- the short answer
 
 
-COLUMNS = ["question", "this package", "k-mers or letters counted", "without pretraining"]
+COLUMNS = ["question", "this package", "counting", "without pretraining"]
 
 
 def elsewhere():
