@@ -54,6 +54,23 @@ def test_predict_keeps_order_and_streams(models, tmp_path, capsys):
     assert f"{int((sizes < 3).sum())} records are shorter than a k-mer" in capsys.readouterr().err
 
 
+def test_predict_of_a_table_is_that_of_its_sequences(models, tmp_path, capsys):
+    write_labelled_sequences(tmp_path)
+    table = pd.read_csv(tmp_path / "t.tsv", sep="\t")
+    (tmp_path / "t.fa").write_text("".join(f">{row.id}\n{row.sequence}\n" for row in table.itertuples()))
+    for name in ("t.tsv", "t.fa"):
+        run("predict {models}/clf {tmp}/{name} --out {tmp}/{name}.out", models=models, tmp=tmp_path, name=name)
+    assert (tmp_path / "t.tsv.out").read_text() == (tmp_path / "t.fa.out").read_text()
+    assert capsys.readouterr().err.count("240 records, 19,200 bases") == 2
+
+
+def test_predict_prints_nothing_of_a_table_that_has_no_sequences(models, tmp_path, capsys):
+    (tmp_path / "t.csv").write_text("id,seq\na,ACGT\n")
+    assert main(["predict", str(models / "clf"), str(tmp_path / "t.csv")]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and "t.csv: has no column 'sequence'. Its columns are: id, seq" in err
+
+
 def test_predict_reads_standard_input(models, genomes):
     fasta = (genomes / "Alpha_test.fa").read_bytes()
     done = subprocess.run([*CLI, "predict", str(models / "clf"), "-"], input=fasta, capture_output=True)

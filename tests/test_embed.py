@@ -125,7 +125,7 @@ def test_records_are_held_a_few_at_a_time(models, tmp_path, monkeypatch):
             state["most"] = max(state["most"], state["read"] - state["written"])
             yield SequenceRecord(f"r{number}", "", simulate("Alpha", number, 100))
 
-    monkeypatch.setattr(embed_module, "read_sequences", records)
+    monkeypatch.setattr(embed_module, "sequence_records", records)
     written = lambda rows: state.update(written=rows)
     done = embed_file(models / "lm", "any.fa", tmp_path / "x.parquet", progress=written, phases=1)
     assert done.rows == 200 and state["most"] == 10, "ten records of 100 letters"

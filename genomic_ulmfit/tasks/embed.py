@@ -25,11 +25,11 @@ from ..model.model import load_model
 from ..seq.alphabet import Alphabet
 from ..seq.errors import InputError
 from ..seq.files import check_outputs, sha256, written
-from ..seq.records import MAX_NAMED, ReadSummary, SequenceRecord, read_sequences
+from ..seq.records import MAX_NAMED, ReadSummary, SequenceRecord
 from ..seq.tables import is_table_file, read_table
 from .embedding_map import ThinnedRows, check_points, fit_umap, vectors_of, write_map_page
 from .h5ad import vector_pieces, write_h5ad
-from ..text.labelled import check_ids, table_codes
+from ..text.labelled import check_ids, sequence_records
 
 # %% ../../nbs/83_embed.ipynb #e8b74248
 TOGETHER = 1_000_000  # letters of the records that are held at a time
@@ -48,24 +48,6 @@ def grouped(records: Iterable[SequenceRecord]) -> Iterator[list[SequenceRecord]]
         held = []
         letters = 0
     if held: yield held
-
-# %% ../../nbs/83_embed.ipynb #1f4054e0
-def _table_records(path, alphabet: Alphabet, summary: ReadSummary) -> Iterator[SequenceRecord]:
-    "The rows of a table as records; without a column `id` they are numbered from 1 on."
-    table = read_table(path, ["sequence"])
-    ids = table["id"] if "id" in table else [str(row + 1) for row in range(len(table))]
-    summary.files += 1
-    for id, codes in zip(ids, table_codes(table, where=path, alphabet=alphabet)):
-        summary.records += 1
-        summary.bases += len(codes)
-        summary.empty += not len(codes)
-        yield SequenceRecord(id, "", codes)
-
-# %% ../../nbs/83_embed.ipynb #de0913d3
-def _records(source, summary: ReadSummary, unique_ids: bool) -> Iterator[SequenceRecord]:
-    "The records of a file or a table."
-    if is_table_file(source): return _table_records(source, summary.alphabet, summary)
-    return read_sequences(source, summary, unique_ids=unique_ids)
 
 # %% ../../nbs/83_embed.ipynb #b702f6f2
 def read_labels(
@@ -228,7 +210,7 @@ def embed_file(
     named = read_labels(source, labels, label)
     loaded = load_model(model)
     summary = ReadSummary(loaded.alphabet)
-    records = _records(source, summary, named is not None or Path(out).suffix == ".h5ad")
+    records = sequence_records(source, summary, named is not None or Path(out).suffix == ".h5ad")
     about = embedding_facts(loaded, model, how)
     schema = row_schema(loaded.alphabet, named is not None, about)
     left = _Left()

@@ -8,7 +8,7 @@ __all__ = ['answer_names', 'shows_outputs', 'header_line', 'answer_lines', 'open
 # %% ../../nbs/81_predict.ipynb #acb64ddc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -16,7 +16,8 @@ import numpy as np
 
 from ..model.model import Predictor, load_predictor
 from ..seq.files import check_outputs, written
-from ..seq.records import ReadSummary, SequenceRecord, read_sequences
+from ..seq.records import ReadSummary, SequenceRecord
+from ..text.labelled import sequence_records
 from ..text.task import Task
 
 # %% ../../nbs/81_predict.ipynb #2035e976
@@ -91,7 +92,7 @@ class Predicted(NamedTuple):
 
 def predict_file(
     model,  # a `Predictor`, its folder, or a name in `pretrained_models()`
-    reads,  # FASTA or FASTQ, plain or .gz; `-` for standard input
+    reads,  # FASTA or FASTQ, plain or .gz; `-` for standard input; or a table with a column `sequence`
     out,  # path of the TSV to write, or an open stream such as `sys.stdout`
     probabilities: bool = False,  # a column for each output of the head, too
     progress: Callable[[int], object] | None = None,  # called with the number of reads that are written
@@ -99,16 +100,18 @@ def predict_file(
 ) -> Predicted:
     """Write a line for each record: its id and the columns of the task's answer.
 
-    Raises `InputError` for a language model, for what `read_sequences` refuses, and where `out` cannot be written or is
-    the file that is read.
+    Raises `InputError` for a language model, for what `sequence_records` refuses, and where `out` cannot be written or
+    is the file that is read.
     """
     if isinstance(out, (str, Path)): check_outputs([out], [reads])
     model = load_predictor(model)
     summary = ReadSummary(model.alphabet)
     short = done = 0
+    lots = _answered(model, sequence_records(reads, summary), **views)
+    first = list(islice(lots, 1))  # before the header: a file that can't be read has none
     with open_output(out) as stream:
         print(header_line(model.task, probabilities), file=stream)
-        for records, outputs in _answered(model, read_sequences(reads, summary), **views):
+        for records, outputs in chain(first, lots):
             stream.writelines(f"{line}\n" for line in answer_lines(model.task, records, outputs, probabilities))
             short += sum(len(record.codes) < model.tokenizer.k for record in records)
             done += len(records)

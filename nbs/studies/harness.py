@@ -260,6 +260,26 @@ def by_method(rows: pd.DataFrame, figures: list) -> pd.DataFrame:
     return table.assign(minutes=(found["seconds"].sum() / 60).round(1))
 
 
+# ---------------------------------------------------------------- cost
+
+# Of a small process: the figure of a child begins with that of its parent.
+_CHILD = (
+    "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
+    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)"
+)
+
+
+def process_cost(*command) -> tuple[float, float]:
+    """Seconds and largest MB of a command in a process of its own with one thread, start and loading included."""
+    child = [sys.executable, "-c", _CHILD, *map(str, command)]
+    start = time.perf_counter()
+    done = subprocess.run(child, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    took = time.perf_counter() - start
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return took, float(done.stdout)
+
+
 # ---------------------------------------------------------------- methods
 
 
