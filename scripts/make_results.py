@@ -360,6 +360,31 @@ def page():
                 "make study-screen",
                 plain("screen_masked"),
             ),
+            section(
+                "Beside other programs: the genus of a read, share right and wrong",
+                "make study-alternatives",
+                plain("alternatives_reads"),
+            ),
+            section(
+                "Beside other programs: settings, chosen on samples of `valid`: least shares and the F1 they give",
+                "make study-alternatives",
+                plain("alternatives_chosen"),
+            ),
+            section(
+                "Beside other programs: ten samples, F1 of what is called and overlap of shares; seconds, MB",
+                "make study-alternatives",
+                plain("alternatives_samples"),
+            ),
+            section(
+                "Beside fastai's stock text: promoters of *E. coli*, random splits",
+                "make study-alternatives",
+                plain("alternatives_fastai"),
+            ),
+            section(
+                "Beside transformers: promoters, folds",
+                "make study-alternatives",
+                plain("alternatives_promoters"),
+            ),
         ]
     )
 

@@ -18,7 +18,8 @@ MORE = "Writes a TSV: id, label, confidence; with a model of targets id and a co
 def add_arguments(parser):
     "What `predict` takes."
     parser.add_argument("model", help="folder of a classifier, or of a model of targets")
-    parser.add_argument("reads", help="FASTA or FASTQ, plain or .gz, or a table with a column sequence; - for standard input")
+    reads = "FASTA or FASTQ, plain or .gz; - for standard input; or a table with a column sequence"
+    parser.add_argument("reads", help=reads)
     parser.add_argument("--out", help="file to write (default standard output)")
     parser.add_argument("--probabilities", action="store_true", help="add a column per class")
     add_views(parser)

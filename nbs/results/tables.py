@@ -185,6 +185,81 @@ def false_alarms():
     return shown(Results("screen_traps").rows()[columns])
 
 
+# ---------------------------------------------------------------- beside the alternatives
+
+BASES = ("150", "150, 1 % errors", "1000", "10000")  # of a read
+
+
+def alternatives_reads():
+    """The genus of reads of known and of new species: right / wrong, a row per program."""
+    rows = Results("alternatives_reads").rows().set_index(["method", "split", "reads"])
+    text = lambda key: "{:.3f} / {:.3f}".format(*rows.loc[key, ["right", "wrong"]])
+    methods = rows.index.unique("method")
+    columns = {f"{SPLITS[split]}, {bases}": (split, bases) for split in SPLITS for bases in BASES}
+    table = [{"": m, **{name: text((m, *key)) for name, key in columns.items()}} for m in methods]
+    return shown(pd.DataFrame(table))
+
+
+def alternatives_samples():
+    """What is in samples: a row per program, means over ten samples."""
+    rows = Results("alternatives_samples").rows().groupby("program", sort=False)
+    mean, spread = (rows[["genus F1", "genus shares", "species F1", "species shares"]].agg(f) for f in ("mean", "std"))
+    text = mean.map("{:.3f}".format) + spread.map(" ± {:.3f}".format)
+    return shown(text.where(mean.notna(), "").reset_index().rename(columns={"program": ""}))
+
+
+def alternatives_cost():
+    """Reads a second, memory, sizes: a row per program."""
+    rows = Results("alternatives_samples").rows().groupby("program", sort=False)[["took", "MB"]].median()
+    cost = Results("alternatives_cost").rows().set_index("what")
+    sizes = cost.loc["MB on disk"].dropna()
+    whole = lambda value: "" if pd.isna(value) else f"{value:,.0f}"
+    of = lambda program, what: whole(sizes.get(f"{program.removesuffix(' --no-network')}: {what}"))
+    table = [
+        {
+            "": program,
+            "reads a second": f"{round(200_000 / row['took'], -2):,.0f}",
+            "memory, MB": whole(row["MB"]),
+            "model or database, MB": of(program, "model"),
+            "installed, MB": of(program, "installed"),
+        }
+        for program, row in rows.iterrows()
+    ]
+    shape = cost.loc["arithmetic of DNABERT-2"]
+    rates = [f"{shape[f'reads/s, {precision}']:.0f} ({precision})" for precision in ("float32", "bfloat16")]
+    table.append(
+        {
+            "": "a network of the shape of DNABERT-2",
+            "reads a second": ", ".join(rates),
+            "model or database, MB": whole(shape["MB of weights"]),
+        }
+    )
+    return shown(pd.DataFrame(table).fillna(""))
+
+
+def alternatives_text():
+    """fastai's stock text beside this package on the same splits."""
+    here = Results("promoters").rows().query("organism == 'E. coli' and protocol == 'random' and seed < 2")
+    stock = Results("alternatives_fastai").rows().assign(method="fastai's stock text, from scratch")
+    rows = pd.concat([here, stock]).groupby("method", sort=False)[["accuracy", "mcc", "seconds"]].mean()
+    methods = ["majority", "k-mer naive Bayes", "fastai's stock text, from scratch", "from scratch", "pretrained"]
+    text = rows.loc[methods].assign(
+        accuracy=rows["accuracy"].map("{:.3f}".format),
+        mcc=rows["mcc"].map("{:.3f}".format),
+        seconds=rows["seconds"].map("{:,.0f}".format),
+    )
+    return shown(text.reset_index().rename(columns={"mcc": "MCC"}))
+
+
+def alternatives_promoters():
+    """Promoters beside published figures of transformers."""
+    rows = Results("alternatives_promoters").rows().groupby(["data", "protocol", "method"], sort=False)
+    text = rows[["accuracy", "auroc"]].mean().map("{:.3f}".format).agg(" / ".join, axis=1)
+    table = text.unstack("method").reset_index()
+    published = [PUBLISHED["alternatives_promoters", data] for data in table["data"]]
+    return shown(table.assign(published=published))
+
+
 # ---------------------------------------------------------------- the short answer
 
 

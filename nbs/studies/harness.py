@@ -209,7 +209,8 @@ def figures(y, probs, classes) -> dict:
 
 # (study, row of its table): published figures, MCC but for 16s (accuracy). CNNProm: Umarov & Solovyev 2017, table 2.
 # ULMFiT 2019: K. Heyer, github.com/kheyer/Genomic-ULMFiT, one random split. CNN and DBN: Fiannaca et al. 2018.
-# Enhancers: PMC10339552, table 4.
+# Enhancers: PMC10339552, table 4. Alternatives: as they say, of Le et al. 2022, msBERT-Promoter 2024 (accuracy in
+# cross-validation), Feng et al. 2025, table 2 (AUROC of classifiers on frozen embeddings).
 PUBLISHED = {
     ("promoters", "E. coli", "random"): "CNNProm .84; ULMFiT 2019 .871",
     ("promoters", "B. subtilis", "random"): "CNNProm .86; ULMFiT 2019 .759",
@@ -219,6 +220,11 @@ PUBLISHED = {
     ("regulatory", "Arabidopsis, TATA"): "CNNProm .91; iPTT(2 L)-CNN .94",
     ("regulatory", "Arabidopsis, no TATA"): "CNNProm .86; iPTT(2 L)-CNN .91",
     ("regulatory", "mouse, TATA"): "CNNProm .93; iPTT(2 L)-CNN .93",
+    ("alternatives_promoters", "E. coli"): "accuracy: BERT-Promoter .855, msBERT-Promoter .962",
+    ("alternatives_promoters", "Arabidopsis, TATA"): "AUROC: DNABERT-2 .951, NT-v2 .950, HyenaDNA .961, "
+    "Caduceus .937, GROVER .949",
+    ("alternatives_promoters", "Arabidopsis, no TATA"): "AUROC: DNABERT-2 .946, NT-v2 .940, HyenaDNA .955, "
+    "Caduceus .944, GROVER .949",
 }
 COLUMNS = [
     "majority",
