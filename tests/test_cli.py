@@ -71,6 +71,20 @@ def test_predict_prints_nothing_of_a_table_that_has_no_sequences(models, tmp_pat
     assert out == "" and "t.csv: has no column 'sequence'. Its columns are: id, seq" in err
 
 
+@pytest.mark.parametrize(
+    "line, said",
+    [
+        ("clasify bacteria-taxa a.fa", "Did you mean classify?"),
+        ("models inf bacteria-taxa", "Did you mean info?"),
+        ("predict bacteria-taxa a.fa --threads 2", "Put --threads before the command"),
+    ],
+)
+def test_a_slip_is_told_what_was_meant(line, said, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(line.split())
+    assert end.value.code == 2 and capsys.readouterr().err.rstrip().endswith(said)
+
+
 def test_predict_reads_standard_input(models, genomes):
     fasta = (genomes / "Alpha_test.fa").read_bytes()
     done = subprocess.run([*CLI, "predict", str(models / "clf"), "-"], input=fasta, capture_output=True)
