@@ -134,7 +134,7 @@ def by_naive_bayes(fitted, genera: list, sample: Path) -> dict:
     best = fitted.predict_proba([record.codes for record in read_sequences(sample)]).argmax(1)
     took = time.perf_counter() - start
     share = pd.Series(np.bincount(best, minlength=len(genera)) / len(best), genera)
-    return {"genus": share[share > 0], "species": pd.Series(dtype=float), "seconds": took, "MB": np.nan}
+    return {"genus": share[share > 0], "species": pd.Series(dtype=float), "seconds": took}
 
 
 def f1_of(found: pd.Series, truth: pd.Series, least: float) -> float:
