@@ -97,8 +97,8 @@ def module_of(path):
 
 
 def title_of(text):
-    """The first heading of a page."""
-    return re.search(r"^# (.+)$", text, re.MULTILINE)[1].replace("`", "").strip()
+    """The first heading of a page, as the navigation shows it: without marks of code and of emphasis."""
+    return re.sub("[`*]", "", re.search(r"^# (.+)$", text, re.MULTILINE)[1]).strip()
 
 
 def notebook_page(path, out):

@@ -14,7 +14,7 @@ NBS = ROOT / "nbs"
 sys.path.insert(0, str(ROOT / "scripts"))
 
 import docs_generated as generated  # noqa: E402
-from docs_notebooks import loosened, relinked, shown_cell, site_path  # noqa: E402
+from docs_notebooks import loosened, relinked, shown_cell, site_path, title_of  # noqa: E402
 from make_docs import finished  # noqa: E402
 
 from genomic_ulmfit.tasks import vcf  # noqa: E402
@@ -123,6 +123,10 @@ def test_a_link_to_nothing_is_an_error():
 
 def test_cards_have_the_name_of_their_model():
     assert site_path("genomic_ulmfit/pretrained/bacteria-taxa/README.md") == "models/bacteria-taxa.md"
+
+
+def test_the_navigation_has_titles_without_marks():
+    assert title_of("text\n\n# Promoters of *E. coli*, by `train`\n\n## More") == "Promoters of E. coli, by train"
 
 
 def test_a_list_gets_a_line_before_it():

@@ -191,12 +191,15 @@ BASES = ("150", "150, 1 % errors", "1000", "10000")  # of a read
 
 
 def alternatives_reads():
-    """The genus of reads of known and of new species: right / wrong, a row per program."""
+    """The genus of reads of known and of new species: right / wrong, a column per program."""
     rows = Results("alternatives_reads").rows().set_index(["method", "split", "reads"])
     text = lambda key: "{:.3f} / {:.3f}".format(*rows.loc[key, ["right", "wrong"]])
-    methods = rows.index.unique("method")
-    columns = {f"{SPLITS[split]}, {bases}": (split, bases) for split in SPLITS for bases in BASES}
-    table = [{"": m, **{name: text((m, *key)) for name, key in columns.items()}} for m in methods]
+    methods = ["genomic_ulmfit", "genomic_ulmfit, no network", "Kraken2", "naive Bayes, 12-mers"]
+    table = [
+        {"bases of a read": f"{SPLITS[split]}, {bases}", **{m: text((m, split, bases)) for m in methods}}
+        for split in SPLITS
+        for bases in BASES
+    ]
     return shown(pd.DataFrame(table))
 
 
