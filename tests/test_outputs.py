@@ -265,8 +265,9 @@ def test_a_run_that_is_ended_leaves_nothing(models, tmp_path):
     with open(tmp_path / "pipe", "w") as pipe:
         pipe.write(">a\nACGT\n" * 100)
         pipe.flush()
+        latest = time.monotonic() + 60
         while not list(tmp_path.glob("x.tsv.*.partial")):
-            assert process.poll() is None
+            assert process.poll() is None and time.monotonic() < latest
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 130

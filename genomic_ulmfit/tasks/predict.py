@@ -108,8 +108,8 @@ def predict_file(
     summary = ReadSummary(model.alphabet)
     short = done = 0
     lots = _answered(model, sequence_records(reads, summary), **views)
-    first = list(islice(lots, 1))  # before the header: a file that can't be read has none
     with open_output(out) as stream:
+        first = list(islice(lots, 1))  # before the header: a file that can't be read has none
         print(header_line(model.task, probabilities), file=stream)
         for records, outputs in chain(first, lots):
             stream.writelines(f"{line}\n" for line in answer_lines(model.task, records, outputs, probabilities))
