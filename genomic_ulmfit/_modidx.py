@@ -3171,6 +3171,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                              'genomic_ulmfit/text/labelled.py'),
                                               'genomic_ulmfit.text.labelled.check_ids': ( 'labelled.html#check_ids',
                                                                                           'genomic_ulmfit/text/labelled.py'),
+                                              'genomic_ulmfit.text.labelled.check_once': ( 'labelled.html#check_once',
+                                                                                           'genomic_ulmfit/text/labelled.py'),
                                               'genomic_ulmfit.text.labelled.draw_rows': ( 'labelled.html#draw_rows',
                                                                                           'genomic_ulmfit/text/labelled.py'),
                                               'genomic_ulmfit.text.labelled.labelled_table': ( 'labelled.html#labelled_table',

@@ -29,7 +29,7 @@ from ..seq.records import MAX_NAMED, ReadSummary, SequenceRecord
 from ..seq.tables import is_table_file, read_table
 from .embedding_map import ThinnedRows, check_points, fit_umap, vectors_of, write_map_page
 from .h5ad import vector_pieces, write_h5ad
-from ..text.labelled import check_ids, sequence_records
+from ..text.labelled import check_ids, check_once, sequence_records
 
 # %% ../../nbs/83_embed.ipynb #e8b74248
 TOGETHER = 1_000_000  # letters of the records that are held at a time
@@ -62,8 +62,7 @@ def read_labels(
     column = label or "label"
     table = read_table(source if labels is None else labels, [column])
     if "id" not in table: table["id"] = [str(row + 1) for row in range(len(table))]
-    twice = table["id"][table["id"].duplicated()]
-    if len(twice): raise InputError(labels or source, "this id has two rows", "Keep one", record=str(twice.iloc[0]))
+    check_once(table["id"], labels or source)
     return dict(zip(table["id"].astype(str), table[column].astype(str)))
 
 # %% ../../nbs/83_embed.ipynb #2323b213

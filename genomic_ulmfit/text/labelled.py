@@ -56,10 +56,17 @@ def table_codes(
     return out
 
 # %% ../../nbs/16_labelled.ipynb #4d824ca7
-def _table_records(path, summary: ReadSummary) -> Iterator[SequenceRecord]:
+def check_once(ids: Sequence[str], where):
+    "Raise `InputError` for an id that has two rows in a table."
+    twice = pd.Index(ids)[pd.Index(ids).duplicated()]
+    if len(twice): raise InputError(where, "this id has two rows", "Keep one", record=str(twice[0]))
+
+
+def _table_records(path, summary: ReadSummary, unique_ids: bool) -> Iterator[SequenceRecord]:
     "The rows of a table as records; without a column `id` they are numbered from 1 on."
     table = read_table(path, ["sequence"])
-    ids = table["id"] if "id" in table else [str(row + 1) for row in range(len(table))]
+    ids = list(table["id"]) if "id" in table else [str(row + 1) for row in range(len(table))]
+    if unique_ids: check_once(ids, path)
     summary.files += 1
     for id, codes in zip(ids, table_codes(table, where=path, alphabet=summary.alphabet)):
         summary.add([dnaio.SequenceRecord(id, summary.alphabet.decode(codes))], codes.tobytes())
@@ -72,7 +79,7 @@ def sequence_records(
     unique_ids: bool = False,  # raise for an id that a file has twice
 ) -> Iterator[SequenceRecord]:
     "The records of a file or a table. Raises `InputError` as `read_sequences`, `read_table` and `table_codes` do."
-    if is_table_file(source): return _table_records(source, summary)
+    if is_table_file(source): return _table_records(source, summary, unique_ids)
     return read_sequences(source, summary, unique_ids=unique_ids)
 
 # %% ../../nbs/16_labelled.ipynb #c0f9b688
@@ -165,8 +172,7 @@ def labelled_table(
     table[id] = table[id].astype(str)  # a table that was made in memory may have numbers
     where = source_name(labels, "the table of labels")
     letters = {r.id: alphabet.decode(r.codes) for r in read_sequences(fasta, unique_ids=True, alphabet=alphabet)}
-    twice = table[id][table[id].duplicated()]
-    if len(twice): raise InputError(where, "this id has two rows", "Keep one", record=twice.iloc[0])
+    check_once(table[id], where)
     check_ids(table[id], letters, where, f"is not in {fasta}")
     check_ids(letters, set(table[id]), fasta, f"has no row in {where}")
     return table.assign(sequence=table[id].map(letters))
